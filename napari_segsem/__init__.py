@@ -1,0 +1,1 @@
+"""napari plugin over the headless `segsem` core; never imports torch."""

@@ -1,0 +1,1 @@
+"""Contours: tracing, sub-pixel edge placement, edge evidence."""

@@ -1,0 +1,1 @@
+"""Shared vocabulary of all rooms: coordinates, contours, parameters, errors, progress, files."""

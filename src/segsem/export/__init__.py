@@ -1,0 +1,1 @@
+"""What leaves the program: layouts, point tables, region files, overlays."""

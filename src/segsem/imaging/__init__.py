@@ -1,0 +1,1 @@
+"""SEM images: reading, vendor metadata, data bar, normalisation, quality."""

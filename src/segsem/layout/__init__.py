@@ -1,0 +1,1 @@
+"""Layout polygons from GDS, OASIS, GLP and SVG."""

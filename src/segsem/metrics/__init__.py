@@ -1,0 +1,1 @@
+"""Comparison with truth: overlap, boundary, signed edge placement error, topology."""

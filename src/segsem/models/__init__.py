@@ -1,0 +1,1 @@
+"""Model registry, building and loading; the bundled weights."""

@@ -1,0 +1,1 @@
+"""Prompts, masks, SAM2, Sauvola, confidence and the router between them."""

@@ -1,0 +1,1 @@
+"""Synthetic SEM images whose truth is known in closed form."""

@@ -1,0 +1,1 @@
+"""Losses, prompt simulation, augmentation and trainers."""
