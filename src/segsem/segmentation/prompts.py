@@ -56,7 +56,10 @@ class Prompts:
         if self.box_rc is not None:
             row0, col0, row1, col1 = self.box_rc
             if not (row1 > row0 and col1 > col0):
-                msg = f"Expected `box_rc` as (r0, c0, r1, c1) with r1 > r0, c1 > c0, got {self.box_rc}"
+                msg = (
+                    "Expected `box_rc` as (r0, c0, r1, c1) with r1 > r0 and c1 > c0, "
+                    f"but got {self.box_rc}"
+                )
                 raise ValueError(msg)
         values = [v for point in self.points_rc for v in point] + list(self.box_rc or ())
         if not np.all(np.isfinite(values)):
