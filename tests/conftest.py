@@ -1,0 +1,25 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of third-party SEM images, or a skip that says where it was looked for."""
+    folder = Path(os.environ.get("SEGSEM_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"third-party images not found: {folder} (set SEGSEM_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """Folder of the synthetic images that the project ships."""
+    return REPOSITORY / "sample_data"
