@@ -1,0 +1,161 @@
+"""Windows of an image that a model sees at native resolution.
+
+SAM2 squashes whatever it is given into one square frame and decodes at a quarter of it, so a
+large field of view loses its edges. A prompt is therefore answered in a window around it, no
+larger than the frame unless the object is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from segsem.core.types import BoxRC, ImageArray, LabelArray, MaskArray
+from segsem.segmentation.prompts import Prompts
+
+CONTEXT = 1.3
+"""A window is at least this many times as large as what was prompted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open rectangle [row0, row1) x [col0, col1) of an image, in px."""
+
+    row0: int
+    col0: int
+    row1: int
+    col1: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) in px."""
+        return self.row1 - self.row0, self.col1 - self.col0
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of this window into a (H, W) array."""
+        return slice(self.row0, self.row1), slice(self.col0, self.col1)
+
+    def crop(self, image: ImageArray | LabelArray | MaskArray) -> ImageArray:
+        """Return the (h, w) part of a (H, W) image, as a view."""
+        return image[self.slices]
+
+    def contains(self, prompts: Prompts, margin_px: float = 0.0) -> bool:
+        """Whether all prompts lie inside, at least `margin_px` from its sides."""
+        row0, col0, row1, col1 = _extent_rc(prompts)
+        return (
+            row0 >= self.row0 + margin_px
+            and col0 >= self.col0 + margin_px
+            and row1 <= self.row1 - 1 - margin_px
+            and col1 <= self.col1 - 1 - margin_px
+        )
+
+    def to_window(self, prompts: Prompts) -> Prompts:
+        """Move prompts from the image's frame into this window's; a box is clipped to it."""
+        points = tuple((row - self.row0, col - self.col0) for row, col in prompts.points_rc)
+        box: BoxRC | None = None
+        if prompts.box_rc is not None:
+            row0, col0, row1, col1 = prompts.box_rc
+            height, width = self.shape
+            box = (
+                max(row0 - self.row0, 0.0),
+                max(col0 - self.col0, 0.0),
+                min(row1 - self.row0, height - 1.0),
+                min(col1 - self.col0, width - 1.0),
+            )
+        return Prompts(points, tuple(prompts.point_labels), box, prompts.mask_input)
+
+
+def window_for_prompts(prompts: Prompts, shape: tuple[int, int], frame_px: int) -> Window:
+    """Choose the window in which to answer prompts.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        In the image's frame.
+    shape : (int, int)
+        (H, W) of the image (without the data bar) in px.
+    frame_px : int
+        Side of the model's frame: windows of at most that size keep their resolution.
+
+    Returns
+    -------
+    Window
+        Inside the image, on a grid of a quarter frame so that neighbouring clicks share it.
+    """
+    row0, col0, row1, col1 = _extent_rc(prompts)
+    extent = max(row1 - row0, col1 - col0)
+    side = max(frame_px, math.ceil(CONTEXT * extent))
+    grid = max(frame_px // 4, 1)
+    rows = _span((row0 + row1) / 2, side, shape[0], grid)
+    cols = _span((col0 + col1) / 2, side, shape[1], grid)
+    return Window(rows[0], cols[0], rows[1], cols[1])
+
+
+def tiles(shape: tuple[int, int], side_px: int, halo_px: int) -> Iterator[tuple[Window, Window]]:
+    """Cover an image with overlapping windows and the cores that partition it.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        (H, W) in px.
+    side_px : int
+        Side of a window.
+    halo_px : int
+        Overlap on each side: a window's result counts only in its core.
+
+    Yields
+    ------
+    (Window, Window)
+        The window to look at, and its core.
+
+    Raises
+    ------
+    ValueError
+        If the halo leaves no core.
+    """
+    if side_px <= 2 * halo_px:
+        msg = f"Expected `side_px` > 2 * `halo_px`, but got {side_px} and {halo_px}"
+        raise ValueError(msg)
+    for row_span, row_core in _tile_axis(shape[0], side_px, halo_px):
+        for col_span, col_core in _tile_axis(shape[1], side_px, halo_px):
+            yield (
+                Window(row_span[0], col_span[0], row_span[1], col_span[1]),
+                Window(row_core[0], col_core[0], row_core[1], col_core[1]),
+            )
+
+
+def _extent_rc(prompts: Prompts) -> tuple[float, float, float, float]:
+    points = [np.asarray(prompts.points_rc, dtype=float).reshape(-1, 2)]
+    if prompts.box_rc is not None:
+        points.append(np.asarray(prompts.box_rc, dtype=float).reshape(2, 2))
+    stacked = np.concatenate(points)
+    if len(stacked) == 0:
+        msg = "Expected a point or a box to place a window on, but got only a mask"
+        raise ValueError(msg)
+    (row0, col0), (row1, col1) = stacked.min(axis=0), stacked.max(axis=0)
+    return float(row0), float(col0), float(row1), float(col1)
+
+
+def _span(centre: float, side: int, size: int, grid: int) -> tuple[int, int]:
+    if side >= size:
+        return 0, size
+    start = round((centre - side / 2) / grid) * grid
+    start = min(max(start, 0), size - side)
+    return start, start + side
+
+
+def _tile_axis(size: int, side: int, halo: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    if side >= size:
+        return [((0, size), (0, size))]
+    core = side - 2 * halo
+    count = math.ceil((size - 2 * halo) / core)
+    starts = np.linspace(0, size - side, count).round().astype(int)
+    cuts = [0, *((starts[1:] + starts[:-1] + side) // 2), size]
+    return [
+        ((int(start), int(start) + side), (int(cuts[i]), int(cuts[i + 1])))
+        for i, start in enumerate(starts)
+    ]
