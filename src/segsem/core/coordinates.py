@@ -98,6 +98,65 @@ def normal_rc_to_nm(normals_rc: PointsRC, pixel_size_nm: PixelSize) -> PointsXY:
     return unit(np.stack([normals[..., 1] / px_x, -normals[..., 0] / px_y], axis=-1))
 
 
+def normal_nm_to_rc(normals_xy: PointsXY, pixel_size_nm: PixelSize) -> PointsRC:
+    """Normals from the layout frame to the image, length 1: the inverse of `normal_rc_to_nm`."""
+    normals = np.asarray(normals_xy, dtype=np.float64)
+    px_y, px_x = pixel_size_nm
+    return unit(np.stack([-normals[..., 1] * px_y, normals[..., 0] * px_x], axis=-1))
+
+
+def nm_per_px_along(normals_rc: PointsRC, pixel_size_nm: PixelSize) -> FloatArray:
+    """How far an edge moves in nm when it is moved by 1 px along its image normal.
+
+    Both distances are perpendicular to the edge, each in its own frame; with square pixels it is
+    the pixel size.
+
+    Parameters
+    ----------
+    normals_rc : (..., 2) array
+        Unit normals as (row, column).
+    pixel_size_nm : (float, float)
+        Pixel size (y, x) in nm.
+
+    Returns
+    -------
+    (...) array
+        nm per px; NaN for a zero normal.
+    """
+    normals = np.asarray(normals_rc, dtype=np.float64)
+    px_y, px_x = pixel_size_nm
+    length = np.hypot(normals[..., 1] / px_x, normals[..., 0] / px_y)
+    scale: FloatArray = np.full(length.shape, np.nan)
+    np.divide(1.0, length, out=scale, where=length > 0)
+    return scale
+
+
+def box_outline_rc(box_rc: tuple[int, int, int, int]) -> PointsRC:
+    """Outline of the pixels [r0, r1) x [c0, c1), along the pixels' outer edges.
+
+    Parameters
+    ----------
+    box_rc : (r0, c0, r1, c1)
+        Half-open box of pixel indices.
+
+    Returns
+    -------
+    (4, 2) array
+        Corners as (row, column), counter-clockwise in the layout frame, from the lower left.
+    """
+    row0, col0, row1, col1 = box_rc
+    top, bottom, left, right = row0 - 0.5, row1 - 0.5, col0 - 0.5, col1 - 0.5
+    return np.array([[bottom, left], [bottom, right], [top, right], [top, left]])
+
+
+def rc_to_enlarged_rc(points_rc: PointsRC, factor: float) -> PointsRC:
+    """Points of an image in the frame of the same image drawn `factor` times as large.
+
+    Both images cover the same area, so that a pixel's centre moves with its pixel.
+    """
+    return (np.asarray(points_rc, dtype=np.float64) + 0.5) * factor - 0.5
+
+
 def unit(vectors: FloatArray) -> FloatArray:
     """Scale (..., 2) vectors to length 1; zero vectors stay zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
