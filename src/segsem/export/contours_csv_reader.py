@@ -1,0 +1,176 @@
+"""Reader of `contours.csv`: every row is checked, since the file may have been edited."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segsem.core.contour import Contour
+from segsem.core.coordinates import normal_nm_to_rc
+from segsem.core.exceptions import InputError
+from segsem.core.types import FloatArray, PixelSize
+from segsem.export.contours_csv import (
+    COLUMNS,
+    FLAG_BITS,
+    FLAG_SEPARATOR,
+    SOURCE_NAMES,
+    SQUARE_PIXELS,
+)
+
+_SOURCE_CODE_OF = {name: code for code, name in enumerate(SOURCE_NAMES)}
+
+
+@dataclass(frozen=True, slots=True)
+class ContourRows:
+    """One contour as it was read, with the image and the region that it belongs to."""
+
+    image_id: str
+    region_id: int
+    contour: Contour
+
+
+def read_contours_csv(path: Path | str, pixel_size_nm: PixelSize | None) -> list[ContourRows]:
+    """Read a file that :func:`write_contours_csv` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    pixel_size_nm : (float, float) or None
+        (y, x) pixel size of its images, as written in `regions.json`: normals are stored in the
+        layout frame.
+
+    Returns
+    -------
+    list of ContourRows
+        In the order of the file. Columns that other programs appended are ignored.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lacks a column, or holds something else than contours.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows = [row for row in csv.reader(handle) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"Cannot read {path} as a table of contour points: {error}"
+        raise InputError(msg) from error
+    columns = _named_columns(path, rows)
+    try:
+        return _parse_contours(columns, pixel_size_nm or SQUARE_PIXELS)
+    except (ValueError, OverflowError) as error:
+        msg = f"{path} is not a valid table of contour points: {error}"
+        raise InputError(msg) from error
+
+
+def _named_columns(path: Path, rows: list[list[str]]) -> dict[str, list[str]]:
+    header = rows[0] if rows else []
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        msg = (
+            f"Expected {path} to be a contours.csv with the columns {', '.join(COLUMNS)}, "
+            f"but it lacks {', '.join(missing)}"
+        )
+        raise InputError(msg)
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            msg = (
+                f"Expected {len(header)} columns in row {number} of {path}, but got {len(row)}; "
+                "the file may be cut off"
+            )
+            raise InputError(msg)
+    by_position = list(zip(*rows[1:], strict=True)) or [()] * len(header)
+    return {name: list(by_position[header.index(name)]) for name in COLUMNS}
+
+
+def _parse_contours(columns: dict[str, list[str]], pixel_size_nm: PixelSize) -> list[ContourRows]:
+    numbers = {
+        name: _floats(name, columns[name])
+        for name in ("x_px", "y_px", "x_raw_px", "y_raw_px", "nx", "ny",
+                     "sigma_px", "slope", "contrast", "confidence")
+    }  # fmt: skip
+    codes = np.array([_source_code(name) for name in columns["source"]], dtype=np.uint8)
+    flags = np.array([_flag_bits(text) for text in columns["flags"]], dtype=np.uint8)
+    normals_rc = normal_nm_to_rc(np.column_stack([numbers["nx"], numbers["ny"]]), pixel_size_nm)
+    for name in ("x_px", "y_px", "x_raw_px", "y_raw_px"):
+        if not np.isfinite(numbers[name]).all():
+            msg = f"Expected a number in every row of `{name}`"
+            raise ValueError(msg)
+    vertices_rc = np.column_stack([numbers["y_px"], numbers["x_px"]])
+    raw_rc = np.column_stack([numbers["y_raw_px"], numbers["x_raw_px"]])
+    found = []
+    for start, stop in _contour_spans(columns):
+        span = slice(start, stop)
+        contour = Contour(
+            contour_id=int(columns["contour_id"][start]),
+            vertices_rc=vertices_rc[span],
+            raw_vertices_rc=raw_rc[span],
+            normals_rc=normals_rc[span],
+            closed=_truth(columns["closed"][start]),
+            is_hole=_truth(columns["is_hole"][start]),
+            sigma_px=numbers["sigma_px"][span],
+            slope=numbers["slope"][span],
+            contrast=numbers["contrast"][span],
+            confidence=numbers["confidence"][span],
+            source_code=codes[span],
+            flags=flags[span],
+        )
+        region_id = int(columns["region_id"][start])
+        found.append(ContourRows(columns["image_id"][start], region_id, contour))
+    return found
+
+
+def _contour_spans(columns: dict[str, list[str]]) -> list[tuple[int, int]]:
+    keys = list(
+        zip(*(columns[n] for n in ("image_id", "region_id", "contour_id", "is_hole", "closed")),
+            strict=True)
+    )  # fmt: skip
+    starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
+    spans = list(zip(starts, [*starts[1:], len(keys)], strict=True))
+    expected = [str(point) for start, stop in spans for point in range(stop - start)]
+    if columns["point"] != expected:
+        row = next(i for i, pair in enumerate(zip(columns["point"], expected, strict=True))
+                   if pair[0] != pair[1])  # fmt: skip
+        msg = f"expected point {expected[row]} in row {row + 2}, but got {columns['point'][row]!r}"
+        raise ValueError(msg)
+    ids = [(columns["image_id"][start], columns["contour_id"][start]) for start, _ in spans]
+    if len(set(ids)) != len(ids):
+        msg = "a contour_id occurs twice in one image"
+        raise ValueError(msg)
+    return spans
+
+
+def _floats(name: str, texts: list[str]) -> FloatArray:
+    try:
+        return np.array([text or "nan" for text in texts], dtype=np.float64)
+    except ValueError as error:
+        msg = f"`{name}` holds something that is not a number ({error})"
+        raise ValueError(msg) from error
+
+
+def _source_code(name: str) -> int:
+    if name not in _SOURCE_CODE_OF:
+        msg = f"expected a source out of {', '.join(SOURCE_NAMES)}, but got {name!r}"
+        raise ValueError(msg)
+    return _SOURCE_CODE_OF[name]
+
+
+def _flag_bits(text: str) -> int:
+    names = text.split(FLAG_SEPARATOR) if text else []
+    unknown = [name for name in names if name not in FLAG_BITS]
+    if unknown:
+        msg = f"expected flags out of {', '.join(FLAG_BITS)}, but got {unknown[0]!r}"
+        raise ValueError(msg)
+    return sum({FLAG_BITS[name] for name in names})
+
+
+def _truth(text: str) -> bool:
+    if text not in ("0", "1"):
+        msg = f"expected 0 or 1 in `is_hole` and `closed`, but got {text!r}"
+        raise ValueError(msg)
+    return text == "1"
