@@ -154,13 +154,16 @@ def rc_to_enlarged_rc(points_rc: PointsRC, factor: float) -> PointsRC:
 
     Both images cover the same area, so that a pixel's centre moves with its pixel.
     """
-    return (np.asarray(points_rc, dtype=np.float64) + 0.5) * factor - 0.5
+    enlarged: PointsRC = (np.asarray(points_rc, dtype=np.float64) + 0.5) * factor - 0.5
+    return enlarged
 
 
 def unit(vectors: FloatArray) -> FloatArray:
     """Scale (..., 2) vectors to length 1; zero vectors stay zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    scaled: FloatArray = np.zeros_like(vectors, dtype=np.float64)
+    np.divide(vectors, length, out=scaled, where=length > 0)
+    return scaled
 
 
 def signed_area_rc(vertices_rc: PointsRC) -> float:
