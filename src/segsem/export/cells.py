@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segsem.core.contour import SOURCE_CODES, Contour, Region, ReviewStatus, Source
+from segsem.core.contour import SOURCE_CODES, Contour, Region, Source
 from segsem.core.coordinates import box_outline_rc, rc_to_nm
-from segsem.core.exceptions import CalibrationError, ExportError, SegSemError
+from segsem.core.exceptions import ExportError
 from segsem.core.extraction import Extraction
 from segsem.core.types import PixelSize, PointsRC
 from segsem.export.layer_map import (
@@ -23,6 +23,7 @@ from segsem.export.layer_map import (
     LayerMap,
     contour_name,
 )
+from segsem.export.selection import check_pixel_size, is_undecided
 
 PointsDbu = npt.NDArray[np.int64]
 """(N, 2) points as (x, y) in database units, y up."""
@@ -76,61 +77,13 @@ def cell_name(image_id: str) -> str:
     return f"{legal}_{digest[:_HASH_LENGTH]}"
 
 
-def is_undecided(region: Region) -> bool:
-    """Tell whether a region waits for a person's decision."""
-    return region.needs_human and region.status is ReviewStatus.PENDING
-
-
-def is_exported(region: Region) -> bool:
-    """Tell whether a region belongs into an export: all but the rejected ones."""
-    return region.status is not ReviewStatus.REJECTED
-
-
-def layout_obstacle(
-    extraction: Extraction, *, allow_needs_human: bool = False
-) -> SegSemError | None:
-    """Say what stands against a layout of this image.
-
-    Parameters
-    ----------
-    extraction : Extraction
-        The image's result.
-    allow_needs_human : bool
-        Whether regions that wait for a decision may be exported.
-
-    Returns
-    -------
-    CalibrationError, ExportError or None
-        The error that an export would raise; None where nothing stands against it.
-    """
-    if extraction.pixel_size_nm is None:
-        return _unknown_pixel_size(extraction)
-    undecided = [r.region_id for r in extraction.regions if is_undecided(r)]
-    if undecided and not allow_needs_human:
-        listed = ", ".join(str(region_id) for region_id in undecided[:10])
-        listed += ", ..." if len(undecided) > 10 else ""
-        return ExportError(
-            f"{len(undecided)} region(s) of {extraction.image_id} need a person's decision "
-            f"({listed}): accept, correct or reject them in Review, or override with "
-            "--allow-needs-human"
-        )
-    return None
-
-
-def _unknown_pixel_size(extraction: Extraction) -> CalibrationError:
-    return CalibrationError(
-        f"Expected a known pixel size for a layout of {extraction.image_id}, but it is unknown: "
-        "give it with --pixel-size NM or in a manifest"
-    )
-
-
 def build_cell(extraction: Extraction, layer_map: LayerMap, dbu_nm: float) -> CellGeometry:
     """Turn an extraction into a cell.
 
     Parameters
     ----------
     extraction : Extraction
-        With a known pixel size; rejected regions are left out.
+        With a known pixel size; all of its regions are taken.
     layer_map : LayerMap
         Layers and datatypes.
     dbu_nm : float
@@ -148,9 +101,8 @@ def build_cell(extraction: Extraction, layer_map: LayerMap, dbu_nm: float) -> Ce
     ExportError
         If a contour does not fit into 32-bit coordinates, or is too small for the database unit.
     """
-    if extraction.pixel_size_nm is None:
-        raise _unknown_pixel_size(extraction)
-    builder = _CellBuilder(extraction, extraction.pixel_size_nm, layer_map, dbu_nm)
+    pixel_size_nm = check_pixel_size(extraction.image_id, extraction.pixel_size_nm)
+    builder = _CellBuilder(extraction, pixel_size_nm, layer_map, dbu_nm)
     return CellGeometry(cell_name(extraction.image_id), extraction.image_id, builder.shapes())
 
 
@@ -177,9 +129,8 @@ class _CellBuilder:
             Shape(self._layers[VALID_REGION], self._to_dbu(valid, True), False),
         ]
         for region in self._extraction.regions:
-            if is_exported(region):
-                for contour in region.contours:
-                    shapes += self._contour_shapes(region, contour)
+            for contour in region.contours:
+                shapes += self._contour_shapes(region, contour)
         return tuple(shapes)
 
     def _contour_shapes(self, region: Region, contour: Contour) -> list[Shape]:

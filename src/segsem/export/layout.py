@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ from typing import Any
 import gdstk
 import numpy as np
 
-from segsem.core.exceptions import ExportError
+from segsem.core.exceptions import ExportError, UsageError
 from segsem.core.files import atomic_path
 from segsem.export.cells import CellGeometry, PointsDbu, Shape
 from segsem.export.layer_map import LayerMap
@@ -47,7 +47,9 @@ class LayoutOptions:
     dbu_nm : float
         Database unit in nm; vertices are rounded to it.
     allow_needs_human : bool
-        Export regions that wait for a decision; they stand on `needs_human` as well.
+        Export regions that wait for a decision; they stand on the layer `needs_human` as well.
+    only_accepted : bool
+        Export only what a person accepted or corrected.
     allow_long_gds : bool
         Write polygons above 8,190 vertices into GDSII, which not every program reads.
     layer_map : LayerMap
@@ -58,6 +60,7 @@ class LayoutOptions:
 
     dbu_nm: float = 0.1
     allow_needs_human: bool = False
+    only_accepted: bool = False
     allow_long_gds: bool = False
     layer_map: LayerMap = field(default_factory=LayerMap)
     vertices_per_file: int = 10_000_000
@@ -65,7 +68,7 @@ class LayoutOptions:
     def __post_init__(self) -> None:
         if not 1e-4 <= self.dbu_nm <= 1e3:
             msg = f"Expected a database unit between 0.0001 and 1000 nm, but got {self.dbu_nm}"
-            raise ExportError(msg)
+            raise UsageError(msg)
 
 
 def write_layout_file(
@@ -111,8 +114,7 @@ def write_layout_file(
                     msg = f"Expected one result for each image, but {cell.image_id} occurs twice"
                     raise ExportError(msg)
                 seen.add(cell.name)
-                if layout_format is LayoutFormat.GDSII and not options.allow_long_gds:
-                    _check_gds_length(cell)
+                check_length(cell, layout_format, options)
             target = _part_path(path, len(written) + 1)
             temporary = renames.enter_context(atomic_path(target))
             _write(temporary, part, layout_format, options.dbu_nm)
@@ -136,11 +138,30 @@ def _parts(cells: Iterable[CellGeometry], most_vertices: int) -> Iterator[list[C
         yield part
 
 
+def remove_layout(path: Path, keep: Sequence[Path] = ()) -> None:
+    """Remove a layout and its further parts, but not those to keep.
+
+    What an earlier run left must not be taken for the present result.
+    """
+    for stale in {path, *path.parent.glob(f"{path.stem}.part*{path.suffix}")} - set(keep):
+        with suppress(OSError):
+            stale.unlink(missing_ok=True)
+
+
 def _part_path(path: Path, number: int) -> Path:
     return path if number == 1 else path.with_suffix(f".part{number}{path.suffix}")
 
 
-def _check_gds_length(cell: CellGeometry) -> None:
+def check_length(cell: CellGeometry, layout_format: LayoutFormat, options: LayoutOptions) -> None:
+    """Refuse polygons and paths that are too long for the format.
+
+    Raises
+    ------
+    ExportError
+        If one is, and the options do not allow it.
+    """
+    if layout_format is LayoutFormat.OASIS or options.allow_long_gds:
+        return
     longest = max((len(shape.points) for shape in cell.shapes), default=0)
     if longest > GDS_MOST_VERTICES:
         msg = (

@@ -16,8 +16,8 @@ from segsem.core.coordinates import rc_to_enlarged_rc, rc_to_xy_px
 from segsem.core.extraction import Extraction
 from segsem.core.files import atomic_path
 from segsem.core.types import FloatArray, PixelSize, PointsXY
-from segsem.export.cells import is_exported, is_undecided
 from segsem.export.dashes import split_into_dashes
+from segsem.export.selection import is_exported, is_undecided
 
 RGBImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, red, green, blue."""
