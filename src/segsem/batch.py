@@ -1,0 +1,381 @@
+"""Many images, one at a time: a failure stays with its image, and a second run goes on where the
+first one stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+
+from segsem import __version__
+from segsem.core.contour import ReviewStatus
+from segsem.core.exceptions import CalibrationError, ExportError, InputError, SegSemError
+from segsem.core.extraction import Extraction
+from segsem.core.params import ExtractParams
+from segsem.core.progress import Progress
+from segsem.export.batch_layout import layout_cell, write_layouts
+from segsem.export.layout import LayoutFormat, LayoutOptions
+from segsem.export.outputs import FORMATS, PNG, write_results
+from segsem.export.regions_json import read_regions_json
+from segsem.export.results import REGIONS_JSON, find_results, read_results
+from segsem.export.selection import check_pixel_size
+from segsem.export.summary_csv import SummaryRow, failed_row, summary_row, write_summary
+from segsem.imaging.image import SEMImage
+from segsem.imaging.normalize import to_uint8
+from segsem.imaging.read import ImageSource
+from segsem.pipeline import extract
+from segsem.segmentation.predictor import Predictor
+
+SUMMARY_CSV = "summary.csv"
+SIGNATURE = "signature"
+"""Key in the provenance of `regions.json`: a result with the same one need not be made again."""
+
+PARTIAL_EXIT_CODE = 5
+
+
+class InternalError(SegSemError):
+    """A fault of the program that one image brought to light."""
+
+
+_log = logging.getLogger(__name__)
+
+_UNFORESEEN = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, ValueError)
+"""What an image that nobody thought of may raise; torch's out-of-memory is a RuntimeError."""
+
+
+class ImageStatus(StrEnum):
+    """What became of an image."""
+
+    EXTRACTED = "extracted"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What a batch writes, and what it writes over.
+
+    Attributes
+    ----------
+    formats : tuple of str, optional
+        Out of `oas`, `gds`, `csv`, `png`. Named formats must be written or the image counts as
+        failed; None writes all that are possible.
+    force : bool
+        Extract again what is complete, and replace results that a person has reviewed.
+    allow_needs_human : bool
+        Put regions into the layouts that wait for a person's decision.
+    """
+
+    formats: tuple[str, ...] | None = None
+    force: bool = False
+    allow_needs_human: bool = False
+
+    @property
+    def layouts(self) -> list[LayoutFormat]:
+        """Layout formats to write."""
+        return [f for f in LayoutFormat if f.value in (self.formats or FORMATS)]
+
+    @property
+    def overlay(self) -> bool:
+        """Whether `overlay.png` is written."""
+        return PNG in (self.formats or FORMATS)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutcome:
+    """What became of one image.
+
+    Attributes
+    ----------
+    status : ImageStatus
+        Extracted now, kept from an earlier run, or failed.
+    row : SummaryRow
+        Its row in `summary.csv`.
+    folder : Path or None
+        Its results; None where there are none.
+    warnings : tuple of str
+        What the user should know.
+    error : SegSemError or None
+        Why it failed.
+    """
+
+    status: ImageStatus
+    row: SummaryRow
+    folder: Path | None = None
+    warnings: tuple[str, ...] = ()
+    error: SegSemError | None = None
+
+    @property
+    def image_id(self) -> str:
+        """The image's id, which names its folder."""
+        return self.row.image_id
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFinished(Progress):
+    """The step at which an image is done with, well or not."""
+
+    outcome: ImageOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What became of all images.
+
+    Attributes
+    ----------
+    out : Path
+        Folder of the results.
+    outcomes : tuple of ImageOutcome
+        In the order of the images.
+    files : tuple of Path
+        Files for the whole batch: layouts with what belongs to them, and `summary.csv`.
+    """
+
+    out: Path
+    outcomes: tuple[ImageOutcome, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def failed(self) -> list[ImageOutcome]:
+        """The images that failed."""
+        return [outcome for outcome in self.outcomes if outcome.error is not None]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is well, the errors' own code if nothing else came out, otherwise 5."""
+        codes = {o.error.exit_code for o in self.outcomes if o.error is not None}
+        if not codes:
+            return 0
+        if len(self.failed) == len(self.outcomes) and len(codes) == 1:
+            return codes.pop()
+        return PARTIAL_EXIT_CODE
+
+
+@dataclass(slots=True)
+class _Batch:
+    out: Path
+    params: ExtractParams
+    predictor_factory: Callable[[], Predictor] | None
+    options: BatchOptions
+    on_step: Callable[[Progress], None] | None
+    predictor: Predictor | None = None
+    outcomes: list[ImageOutcome] = field(default_factory=list)
+
+
+def check_writable(out: Path) -> None:
+    """Refuse a folder that nothing can be written to, before any work is done.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be made or written to. Nothing is left in either case.
+    """
+    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        msg = f"Cannot write to {out}: {error.strerror or error}. Choose another folder with -o."
+        raise ExportError(msg) from error
+
+
+def run_batch(
+    sources: Sequence[ImageSource],
+    out: Path | str,
+    params: ExtractParams,
+    predictor_factory: Callable[[], Predictor] | None,
+    options: BatchOptions | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+) -> Generator[Progress, None, BatchReport]:
+    """Extract many images into one folder, holding one image at a time.
+
+    A result is kept if it is complete and was made from the same image with the same parameters
+    and model. Layouts and `summary.csv` cover all results in the folder.
+
+    Parameters
+    ----------
+    sources : sequence of ImageSource
+        The images, with unique ids.
+    out : path
+        Folder of the results; made if it is not there.
+    params : ExtractParams
+        How to extract.
+    predictor_factory : callable, optional
+        Loads the model; called once, after the first image could be read. None only where the
+        routing asks for no model.
+    options : BatchOptions, optional
+        What to write.
+    on_step : callable, optional
+        Called with the steps within an image.
+
+    Yields
+    ------
+    Progress
+        Before each image; `ImageFinished` after it.
+
+    Returns
+    -------
+    BatchReport
+        What became of the images.
+
+    Raises
+    ------
+    ExportError
+        If the folder cannot be written to.
+    ModelError
+        If the model cannot be loaded.
+    """
+    batch = _Batch(Path(out), params, predictor_factory, options or BatchOptions(), on_step)
+    check_writable(batch.out)
+    total = len(sources)
+    for done, source in enumerate(sources):
+        yield Progress(done, total, source.image_id)
+        outcome = _run_one(source, batch)
+        batch.outcomes.append(outcome)
+        yield ImageFinished(done + 1, total, source.image_id, outcome)
+    if total > 1 or any(outcome.error is None for outcome in batch.outcomes):
+        yield Progress(total, total, "Writing layouts and summary")
+    return BatchReport(batch.out, tuple(batch.outcomes), tuple(_write_batch_files(batch)))
+
+
+def _run_one(source: ImageSource, batch: _Batch) -> ImageOutcome:
+    start = perf_counter()
+    try:
+        with _unforeseen_named():
+            image = source.read()
+        if batch.options.formats is not None and batch.options.layouts:
+            check_pixel_size(image.name, image.pixel_size_nm)
+    except SegSemError as error:
+        return _failed(source.image_id, error, start)
+    # Outside the isolation: a model that does not load is no fault of the image and ends all.
+    if batch.predictor is None and batch.predictor_factory is not None:
+        batch.predictor = batch.predictor_factory()
+    try:
+        with _unforeseen_named():
+            return _keep_or_extract(image, batch, start)
+    except SegSemError as error:
+        return _failed(image.name, error, start)
+
+
+def _keep_or_extract(image: SEMImage, batch: _Batch, start: float) -> ImageOutcome:
+    signature = _signature(image, batch)
+    folder = batch.out / image.name
+    if not batch.options.force and _is_complete(folder, signature):
+        kept = read_results(folder)
+        refusals = _layout_refusals(kept, batch.options)
+        return _outcome(ImageStatus.KEPT, kept, folder, summary_row(kept), refusals)
+    extraction = extract(image, batch.predictor, batch.params, on_progress=batch.on_step)
+    extraction = replace(extraction, provenance={**extraction.provenance, SIGNATURE: signature})
+    refusals = _layout_refusals(extraction, batch.options)
+    if batch.options.formats is None:
+        notes = dict.fromkeys(f"No layout was written: {error}" for error in refusals)
+        extraction, refusals = replace(extraction, warnings=(*extraction.warnings, *notes)), []
+    write_results(extraction, batch.out, image=to_uint8(image) if batch.options.overlay else None)
+    row = summary_row(extraction, perf_counter() - start)
+    return _outcome(ImageStatus.EXTRACTED, extraction, folder, row, refusals)
+
+
+def _outcome(
+    status: ImageStatus,
+    extraction: Extraction,
+    folder: Path,
+    row: SummaryRow,
+    refusals: Sequence[SegSemError],
+) -> ImageOutcome:
+    if refusals:
+        row = replace(row, error=str(refusals[0]))
+        return ImageOutcome(ImageStatus.FAILED, row, folder, extraction.warnings, refusals[0])
+    return ImageOutcome(status, row, folder, extraction.warnings)
+
+
+def _failed(image_id: str, error: SegSemError, start: float) -> ImageOutcome:
+    row = failed_row(image_id, str(error), perf_counter() - start)
+    return ImageOutcome(ImageStatus.FAILED, row, error=error)
+
+
+def _is_complete(folder: Path, signature: str) -> bool:
+    if not (folder / REGIONS_JSON).is_file():
+        return False
+    try:
+        earlier = read_regions_json(folder / REGIONS_JSON)
+    except InputError as error:
+        _log.info("made again: %s", error)
+        return False
+    if earlier.provenance.get(SIGNATURE) == signature:
+        return True
+    if any(region.status is not ReviewStatus.PENDING for region in earlier.regions):
+        msg = (
+            f"{folder} holds regions that a person has reviewed, made with other parameters or "
+            "from another image: choose another folder with -o, or replace them with --force"
+        )
+        raise InputError(msg)
+    return False
+
+
+def _signature(image: SEMImage, batch: _Batch) -> str:
+    predictor = batch.predictor
+    made_from = {
+        "segsem": __version__,
+        "image": image.sha256,
+        "pixel_size_nm": image.pixel_size_nm,
+        "data_bar_row": image.data_bar_row,
+        "params": batch.params.model_dump(mode="json"),
+        "model": None if predictor is None else [predictor.name, predictor.weights_sha256],
+        "overlay": batch.options.overlay,
+    }
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def _layout_refusals(extraction: Extraction, options: BatchOptions) -> list[SegSemError]:
+    refusals: list[SegSemError] = []
+    for layout_format in options.layouts:
+        try:
+            layout_cell(extraction, layout_format, _layout_options(options))
+        except (CalibrationError, ExportError) as error:
+            refusals.append(error)
+    return refusals
+
+
+def _layout_options(options: BatchOptions) -> LayoutOptions:
+    return LayoutOptions(allow_needs_human=options.allow_needs_human)
+
+
+def _write_batch_files(batch: _Batch) -> list[Path]:
+    rows = [outcome.row for outcome in batch.outcomes]
+    standing = [outcome for outcome in batch.outcomes if outcome.folder is not None]
+    if not standing and len(rows) < 2:
+        return []
+    files: list[Path] = []
+    if standing:
+        folders = find_results(batch.out)
+        ours = {row.image_id for row in rows}
+        rows += [summary_row(read_results(f)) for f in folders if f.name not in ours]
+        failed = {row.image_id for row in rows if row.error}
+        files += write_layouts(
+            [folder for folder in folders if folder.name not in failed],
+            batch.out,
+            formats=batch.options.layouts,
+            options=_layout_options(batch.options),
+            skip_refused=True,
+        )
+    write_summary(batch.out / SUMMARY_CSV, rows)
+    return [*files, batch.out / SUMMARY_CSV]
+
+
+@contextmanager
+def _unforeseen_named() -> Iterator[None]:
+    try:
+        yield
+    except _UNFORESEEN as error:
+        _log.debug("unforeseen error", exc_info=True)
+        msg = f"Internal error, please report it: {type(error).__name__}: {error}"
+        raise InternalError(" ".join(msg.split())) from error
