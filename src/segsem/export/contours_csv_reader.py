@@ -131,7 +131,7 @@ def _contour_spans(columns: dict[str, list[str]]) -> list[tuple[int, int]]:
             strict=True)
     )  # fmt: skip
     starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
-    spans = list(zip(starts, [*starts[1:], len(keys)], strict=True))
+    spans = list(zip(starts, [*starts, len(keys)][1:], strict=True))
     expected = [str(point) for start, stop in spans for point in range(stop - start)]
     if columns["point"] != expected:
         row = next(i for i, pair in enumerate(zip(columns["point"], expected, strict=True))
