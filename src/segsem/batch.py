@@ -24,7 +24,6 @@ from segsem.core.progress import Progress
 from segsem.export.batch_layout import layout_cell, write_layouts
 from segsem.export.layout import LayoutFormat, LayoutOptions
 from segsem.export.outputs import FORMATS, PNG, write_results
-from segsem.export.regions_json import read_regions_json
 from segsem.export.results import REGIONS_JSON, find_results, read_results
 from segsem.export.selection import check_pixel_size
 from segsem.export.summary_csv import SummaryRow, failed_row, summary_row, write_summary
@@ -269,8 +268,8 @@ def _run_one(source: ImageSource, batch: _Batch) -> ImageOutcome:
 def _keep_or_extract(image: SEMImage, batch: _Batch, start: float) -> ImageOutcome:
     signature = _signature(image, batch)
     folder = batch.out / image.name
-    if not batch.options.force and _is_complete(folder, signature):
-        kept = read_results(folder)
+    kept = None if batch.options.force else _earlier_result(folder, signature)
+    if kept is not None:
         refusals = _layout_refusals(kept, batch.options)
         return _outcome(ImageStatus.KEPT, kept, folder, summary_row(kept), refusals)
     extraction = extract(image, batch.predictor, batch.params, on_progress=batch.on_step)
@@ -302,23 +301,23 @@ def _failed(image_id: str, error: SegSemError, start: float) -> ImageOutcome:
     return ImageOutcome(ImageStatus.FAILED, row, error=error)
 
 
-def _is_complete(folder: Path, signature: str) -> bool:
+def _earlier_result(folder: Path, signature: str) -> Extraction | None:
     if not (folder / REGIONS_JSON).is_file():
-        return False
+        return None
     try:
-        earlier = read_regions_json(folder / REGIONS_JSON)
+        earlier = read_results(folder)
     except InputError as error:
         _log.info("made again: %s", error)
-        return False
+        return None
     if earlier.provenance.get(SIGNATURE) == signature:
-        return True
+        return earlier
     if any(region.status is not ReviewStatus.PENDING for region in earlier.regions):
         msg = (
             f"{folder} holds regions that a person has reviewed, made with other parameters or "
             "from another image: choose another folder with -o, or replace them with --force"
         )
         raise InputError(msg)
-    return False
+    return None
 
 
 def _signature(image: SEMImage, batch: _Batch) -> str:
