@@ -26,7 +26,7 @@ class LineStyle:
     color : str
         `#rrggbb`.
     dashes : tuple of float
-        Lengths drawn and left out in turn, in units of screen px at line width 1; empty is solid.
+        Lengths drawn and left out in turn, in line widths; empty is solid.
     """
 
     label: str
@@ -42,9 +42,9 @@ class LineStyle:
 
 SOURCE_STYLES: dict[Source, LineStyle] = {
     Source.SAM2: LineStyle("SAM2", "#56B4E9"),
-    Source.SAUVOLA: LineStyle("Sauvola", "#E69F00", (9.0, 5.0)),
-    Source.MANUAL: LineStyle("Manual", "#009E73", (2.0, 4.0)),
-    Source.MIXED: LineStyle("Mixed", "#CC79A7", (12.0, 4.0, 2.0, 4.0)),
+    Source.SAUVOLA: LineStyle("Sauvola", "#E69F00", (6.0, 3.5)),
+    Source.MANUAL: LineStyle("Manual", "#009E73", (1.0, 2.5)),
+    Source.MIXED: LineStyle("Mixed", "#CC79A7", (7.0, 2.5, 1.0, 2.5)),
 }
 """Stretches of a mixed contour are drawn in the style of the method that they stand on; the
 entry for `mixed` is for a whole region, where stretches cannot be told apart."""
