@@ -1,7 +1,7 @@
 #!/bin/sh
 # run_tests.sh VENV [PYTEST ARGUMENTS]: the whole suite, GUI tests on a virtual screen of their own.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 venv=$1
 shift

@@ -3,7 +3,7 @@
 # Exit code 0: everything is there (installed through apt where that was possible without asking
 # for a password); 1: something is missing, and one line on stderr says what to install.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 venv=${1:-.venv}
 packages="xvfb xauth libgl1 libgl1-mesa-dri libegl1 libdbus-1-3 libfontconfig1 libglib2.0-0
@@ -12,7 +12,7 @@ packages="xvfb xauth libgl1 libgl1-mesa-dri libegl1 libdbus-1-3 libfontconfig1 l
     libxcb-util1 libxcb-xfixes0 libxcb-xinerama0 libxcb-xkb1 libxcb-cursor0 fonts-dejavu-core"
 
 # Asked of the things themselves rather than of dpkg: names differ between Debian releases.
-complete() {
+all_there() {
     command -v Xvfb >/dev/null && command -v xvfb-run >/dev/null && command -v xauth >/dev/null || return 1
     ldconfig=$(command -v ldconfig || echo /sbin/ldconfig)
     "$ldconfig" -p | grep -q 'libGL\.so\.1' || return 1
@@ -27,7 +27,7 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-complete && exit 0
+all_there && exit 0
 if command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then
     echo "Installing Xvfb and the libraries of Qt through apt"
     log=$(mktemp)
@@ -36,11 +36,12 @@ if command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/
         as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y --no-install-recommends $packages >>"$log" 2>&1; then
         rm -f "$log"
-        complete && exit 0
+        all_there && exit 0
     else
         tail -n 3 "$log" >&2
         rm -f "$log"
     fi
 fi
-echo "missing system libraries for Qt and Xvfb: run 'apt-get install" $packages"' as root" >&2
+packages=$(echo "$packages" | tr -s ' \n' ' ')
+echo "missing system libraries for Qt and Xvfb: run 'apt-get install $packages' as root" >&2
 exit 1
