@@ -39,7 +39,7 @@ def normalise_float(image: SEMImage) -> FloatImage:
     if not high > low:
         return np.zeros(image.shape, dtype=np.float32)
     stretched = (image.data.astype(np.float64) - low) * (255.0 / (high - low))
-    return np.clip(stretched, -HEADROOM, 255.0 + HEADROOM).astype(np.float32)
+    return np.asarray(np.clip(stretched, -HEADROOM, 255.0 + HEADROOM), dtype=np.float32)
 
 
 def normalise(image: SEMImage) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,133 @@
+"""Automatic prompts: each candidate's part in each tile is asked for by box and points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from segsem.core.types import LabelArray, MaskArray
+from segsem.segmentation.prompts import BACKGROUND, FOREGROUND, Prompts
+from segsem.segmentation.window import Window, tiles
+
+HALO_FRACTION = 1 / 8
+"""Share of a tile on each side that only gives context."""
+
+MIN_PART_PX = 24
+"""Parts smaller than this inside a tile's core are left to the neighbouring tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One candidate inside one tile.
+
+    Attributes
+    ----------
+    label : int
+        The candidate's number.
+    window, core : Window
+        The tile, and the rectangle of it in which the answer counts.
+    mask : (h, w) bool
+        The candidate in the tile, in the window's frame.
+    prompts : Prompts
+        In the window's frame.
+    """
+
+    label: int
+    window: Window
+    core: Window
+    mask: MaskArray
+    prompts: Prompts
+
+
+def parts_by_tile(labels: LabelArray, frame_px: int) -> list[list[Part]]:
+    """Cut all candidates into tiles of the model's frame.
+
+    Parameters
+    ----------
+    labels : (H, W) int32
+        Candidates.
+    frame_px : int
+        Side of the model's frame: tiles are seen at native resolution.
+
+    Returns
+    -------
+    list of list of Part
+        One list for each tile that holds a candidate.
+    """
+    halo = int(frame_px * HALO_FRACTION)
+    found = []
+    for window, core in tiles(labels.shape, frame_px, halo):
+        parts = _parts_of(labels, window, core)
+        if parts:
+            found.append(parts)
+    return found
+
+
+def _parts_of(labels: LabelArray, window: Window, core: Window) -> list[Part]:
+    tile = labels[window.slices]
+    in_core = np.zeros(tile.shape, dtype=bool)
+    in_core[
+        core.row0 - window.row0 : core.row1 - window.row0,
+        core.col0 - window.col0 : core.col1 - window.col0,
+    ] = True
+    # A candidate may come into a tile in several pieces: SAM2 is asked for each by itself.
+    # Labels of touching candidates never meet: candidates are 4-connected components.
+    pieces, _ = ndi.label(tile > 0)
+    parts = []
+    for number, box in enumerate(ndi.find_objects(pieces), start=1):
+        mask = np.zeros(tile.shape, dtype=bool)
+        mask[box] = pieces[box] == number
+        if np.count_nonzero(mask & in_core) < MIN_PART_PX:
+            continue
+        label = int(tile[box][mask[box]][0])
+        parts.append(Part(label, window, core, mask, prompts_for(mask, tile > 0)))
+    return parts
+
+
+def prompts_for(mask: MaskArray, all_features: MaskArray) -> Prompts:
+    """Prompt for one piece: its box, up to three points inside, up to two in the gaps beside it.
+
+    Parameters
+    ----------
+    mask : (h, w) bool
+        The piece.
+    all_features : (h, w) bool
+        All candidates of the tile, so that background points lie in none of them.
+    """
+    rows, cols = np.nonzero(mask)
+    box = (float(rows.min()), float(cols.min()), float(rows.max()), float(cols.max()))
+    box = (box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1))
+    row0, col0, row1, col1 = (int(v) for v in box)
+    window = (slice(row0, row1 + 1), slice(col0, col1 + 1))
+    inside = _deepest(mask[window], 3)
+    gaps = _deepest(~all_features[window], 2)
+    points = [(r + row0, c + col0) for r, c in [*inside, *gaps]]
+    labels = [FOREGROUND] * len(inside) + [BACKGROUND] * len(gaps)
+    return Prompts(tuple(points), tuple(labels), box)
+
+
+def _deepest(mask: MaskArray, count: int) -> list[tuple[float, float]]:
+    """Points farthest from the outside, each at least its own depth away from the others."""
+    if not mask.any():
+        return []
+    depth = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    first = float(depth.max())
+    if first < 2.0:
+        return [] if count == 2 else [_peak(depth)]
+    points: list[tuple[float, float]] = []
+    for _ in range(count):
+        if depth.max() < 0.5 * first:
+            break
+        row, col = _peak(depth)
+        points.append((row, col))
+        reach = 2.0 * float(depth[int(row), int(col)]) + 4.0
+        grid_r, grid_c = np.ogrid[: depth.shape[0], : depth.shape[1]]
+        depth = np.where((grid_r - row) ** 2 + (grid_c - col) ** 2 <= reach**2, 0.0, depth)
+    return points
+
+
+def _peak(depth: MaskArray) -> tuple[float, float]:
+    row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
+    return float(row), float(col)

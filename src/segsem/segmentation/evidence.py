@@ -1,0 +1,148 @@
+"""Cheap evidence that a mask's edge is right, before any contour is traced."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from segsem.core.types import FloatImage, MaskArray
+
+BAND_PX = 2
+"""Half width of the band around an edge in which evidence is read."""
+
+STABILITY_OFFSET = 1.0
+"""Logit offset of the stability score, as in SAM's automatic mask generator."""
+
+REAL_EDGE = 0.03
+"""Slope of an edge that counts, in units of the image's own contrast per px: a full step that is
+smeared over 30 px."""
+
+BOUNDARY_TOLERANCE_PX = 2.0
+"""Edges of two masks agree where they are at most this far apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a mask; every figure is in [0, 1], more is better.
+
+    Attributes
+    ----------
+    iou_pred : float
+        SAM2's own estimate; 0 for Sauvola.
+    stability : float
+        IoU of the masks cut at logit +1 and -1; 0 for Sauvola.
+    decided : float
+        Mean of ``tanh |logit| / 4`` beside the edge; 0 for Sauvola.
+    edge : float
+        Share of the mask's boundary on which the image shows an edge of the right tone.
+    agreement : float
+        Share of the boundaries of this mask and of the other method's that lie within 2 px of
+        each other.
+    """
+
+    iou_pred: float
+    stability: float
+    decided: float
+    edge: float
+    agreement: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the figures by name, rounded for files."""
+        return {name: round(float(value), 4) for name, value in asdict(self).items()}
+
+
+def stability_score(logits: FloatImage) -> float:
+    """IoU between the masks cut at logits +1 and -1; 0 where both are empty.
+
+    References
+    ----------
+    A. Kirillov et al., "Segment Anything", 2023, appendix B (stability score).
+    """
+    low = int(np.count_nonzero(logits > -STABILITY_OFFSET))
+    high = int(np.count_nonzero(logits > STABILITY_OFFSET))
+    return high / low if low else 0.0
+
+
+def decidedness(logits: FloatImage, boundary: MaskArray) -> float:
+    """Mean of ``tanh(|logit| / 4)`` in a band on both sides of the boundary, not on it."""
+    near = ndi.binary_dilation(boundary, iterations=BAND_PX + 1)
+    ring = near & ~ndi.binary_dilation(boundary, iterations=BAND_PX - 1)
+    if not ring.any():
+        return 0.0
+    return float(np.mean(np.tanh(np.abs(logits[ring]) / 4.0)))
+
+
+def boundary_of(mask: MaskArray) -> MaskArray:
+    """Pixels of a mask that touch the outside; the image border is not an edge."""
+    eroded = ndi.binary_erosion(mask, border_value=1)
+    return np.asarray(mask & ~eroded)
+
+
+def edge_map(smoothed: FloatImage, contrast: float, bright: bool) -> tuple[FloatImage, FloatImage]:
+    """Gradient of the smoothed image over what a real edge of this image has.
+
+    Parameters
+    ----------
+    smoothed : (H, W) float32
+        Smoothed grey values.
+    contrast : float
+        Mean step between features and gaps.
+    bright : bool
+        Tone of the features.
+
+    Returns
+    -------
+    row, column : (H, W) float32
+        Components of the gradient towards the feature, in units of the contrast per px.
+    """
+    sign = (1.0 if bright else -1.0) / max(contrast, 1e-6)
+    grad_r = ndi.sobel(smoothed, axis=0, output=np.float32) / 8.0
+    grad_c = ndi.sobel(smoothed, axis=1, output=np.float32) / 8.0
+    return np.asarray(grad_r * sign), np.asarray(grad_c * sign)
+
+
+def edge_hits(mask: MaskArray, gradient: tuple[FloatImage, FloatImage]) -> MaskArray:
+    """Where the image, at most 2 px away, shows an edge that rises towards the mask.
+
+    Parameters
+    ----------
+    mask : (h, w) bool
+        Inside of the feature.
+    gradient : pair of (h, w) float32
+        From `edge_map`.
+
+    Returns
+    -------
+    (h, w) bool
+        Meaningful on and beside the mask's boundary only.
+    """
+    soft = ndi.gaussian_filter(mask.astype(np.float32), 1.5, mode="nearest")
+    inward_r, inward_c = ndi.sobel(soft, axis=0), ndi.sobel(soft, axis=1)
+    length = np.hypot(inward_r, inward_c) + 1e-6
+    rise = (gradient[0] * inward_r + gradient[1] * inward_c) / length
+    best = ndi.maximum_filter(rise, size=2 * BAND_PX + 1)
+    return np.asarray(best > REAL_EDGE)
+
+
+def edge_share(
+    mask: MaskArray, gradient: tuple[FloatImage, FloatImage], boundary: MaskArray
+) -> float:
+    """Share of a mask's boundary on which the image shows an edge; 0 without a boundary."""
+    if not boundary.any():
+        return 0.0
+    return float(np.mean(edge_hits(mask, gradient)[boundary]))
+
+
+def boundary_agreement(mask: MaskArray, other: MaskArray) -> float:
+    """Share of the boundaries of two masks within 2 px of each other; 0 if one is empty."""
+    first, second = boundary_of(mask), boundary_of(other)
+    if not first.any() or not second.any():
+        return 0.0
+    to_second = ndi.distance_transform_edt(~second)[first]
+    to_first = ndi.distance_transform_edt(~first)[second]
+    close = np.count_nonzero(to_second <= BOUNDARY_TOLERANCE_PX) + np.count_nonzero(
+        to_first <= BOUNDARY_TOLERANCE_PX
+    )
+    return close / (len(to_second) + len(to_first))

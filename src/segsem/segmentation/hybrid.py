@@ -1,0 +1,268 @@
+"""The router: SAM2 stands where its confidence reaches the threshold, Sauvola takes over below.
+
+It decides for each part of each candidate in each tile, so that one bad stretch of a long line
+does not cost the rest of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from segsem.core.contour import SOURCE_CODES, Source
+from segsem.core.params import Routing
+from segsem.core.progress import Progress
+from segsem.core.types import FloatImage, LabelArray, MaskArray
+from segsem.segmentation.auto_prompts import Part, parts_by_tile
+from segsem.segmentation.candidates import Candidates
+from segsem.segmentation.confidence import Calibration
+from segsem.segmentation.evidence import (
+    Evidence,
+    boundary_agreement,
+    boundary_of,
+    decidedness,
+    edge_map,
+    edge_share,
+    stability_score,
+)
+from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predictor
+from segsem.segmentation.window import Window
+
+LOGIT_SCALE = 4.0
+"""Logits this far from the threshold count as certain, like a margin of half the contrast."""
+
+SAUVOLA_CODE = SOURCE_CODES.index(Source.SAUVOLA)
+
+POOR = 0.5
+"""A part of which neither method is more likely right than wrong needs a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for one part.
+
+    Attributes
+    ----------
+    part : Part
+        Candidate and tile.
+    source : Source
+        Which method stands.
+    confidence : float
+        Of what stands.
+    reason : str or None
+        Why SAM2 does not stand.
+    needs_human : bool
+        Neither method was good enough.
+    evidence : dict
+        Figures of both methods, prefixed by their source.
+    """
+
+    part: Part
+    source: Source
+    confidence: float
+    reason: str | None
+    needs_human: bool
+    evidence: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HybridResult:
+    """The image after routing.
+
+    Attributes
+    ----------
+    field : (H, W) float32
+        Positive inside features, within [-1, 1]; its zero level is the raw contour.
+    owner : (H, W) int32
+        Candidate number at each pixel inside a feature, 0 elsewhere.
+    source_code : (H, W) uint8
+        Which method stands at and around each feature.
+    confidence : (H, W) float32
+        Of what stands at each pixel.
+    decisions : dict
+        By candidate number.
+    """
+
+    field: FloatImage
+    owner: LabelArray
+    source_code: npt.NDArray[np.uint8]
+    confidence: FloatImage
+    decisions: dict[int, list[Decision]]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRules:
+    """Routing, calibration and threshold of one run."""
+
+    routing: Routing
+    calibration: Calibration
+    threshold: float
+
+
+def route(
+    grey_u8: npt.NDArray[np.uint8],
+    candidates: Candidates,
+    bright: bool,
+    predictor: Predictor | None,
+    rules: RoutingRules,
+    frame_px: int = 256,
+) -> Generator[Progress, None, HybridResult]:
+    """Ask SAM2 for every candidate, tile by tile, and decide what stands.
+
+    Parameters
+    ----------
+    grey_u8 : (H, W) uint8
+        Normalised image for SAM2, data bar cut off.
+    candidates : Candidates
+        From Sauvola.
+    bright : bool
+        Tone of the features.
+    predictor : Predictor or None
+        None: Sauvola only.
+    rules : RoutingRules
+        What may stand when.
+    frame_px : int
+        Tile side where there is no predictor.
+
+    Yields
+    ------
+    Progress
+        Tiles done.
+
+    Returns
+    -------
+    HybridResult
+    """
+    gradient = edge_map(candidates.smoothed, candidates.contrast, bright)
+    canvas = _Canvas.empty(candidates.labels.shape)
+    side = predictor.frame_px if predictor is not None else frame_px
+    tile_parts = parts_by_tile(candidates.labels, side)
+    for done, parts in enumerate(tile_parts):
+        yield Progress(done, len(tile_parts), "segmenting")
+        window = parts[0].window
+        local = (gradient[0][window.slices], gradient[1][window.slices])
+        predictions: list[MaskPrediction | None] = [None] * len(parts)
+        if predictor is not None and rules.routing is not Routing.SAUVOLA_ONLY:
+            embedding = predictor.encode(np.ascontiguousarray(window.crop(grey_u8)))
+            predictions = list(predictor.decode_batch(embedding, [p.prompts for p in parts]))
+        for part, prediction in zip(parts, predictions, strict=True):
+            decision, part_field = _decide(part, prediction, candidates, local, rules)
+            canvas.paint(decision, part_field)
+    yield Progress(len(tile_parts), len(tile_parts), "segmenting")
+    return canvas.result()
+
+
+def _decide(
+    part: Part,
+    prediction: MaskPrediction | None,
+    candidates: Candidates,
+    gradient: tuple[FloatImage, FloatImage],
+    rules: RoutingRules,
+) -> tuple[Decision, FloatImage]:
+    field = candidates.field[part.window.slices]
+    sauvola_field = np.where(part.mask, np.maximum(field, 0.01), np.minimum(field, -0.01))
+    sauvola = _sauvola_evidence(part.mask, gradient)
+    sauvola_confidence = rules.calibration.confidence(Source.SAUVOLA, sauvola)
+    figures = {"sauvola_edge": sauvola.edge, "sauvola_confidence": round(sauvola_confidence, 4)}
+    if prediction is None:
+        reason = "only Sauvola was asked for"
+        return _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures), sauvola_field
+    logits = prediction.best_logits
+    sam2 = _sam2_evidence(prediction, part, gradient)
+    confidence = rules.calibration.confidence(Source.SAM2, sam2)
+    figures |= {f"sam2_{name}": value for name, value in sam2.as_dict().items()}
+    figures["sam2_confidence"] = round(confidence, 4)
+    sam2_field = np.clip((logits - MASK_THRESHOLD) / LOGIT_SCALE, -1.0, 1.0)
+    if confidence >= rules.threshold or rules.routing is Routing.SAM2_ONLY:
+        return _stand(part, Source.SAM2, confidence, None, figures), sam2_field
+    reason = _why(sam2, confidence, rules.threshold)
+    if confidence > sauvola_confidence:
+        reason += f"; Sauvola was no better ({sauvola_confidence:.2f})"
+        return _stand(part, Source.SAM2, confidence, reason, figures), sam2_field
+    return _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures), sauvola_field
+
+
+def _stand(
+    part: Part, source: Source, confidence: float, reason: str | None, figures: dict[str, float]
+) -> Decision:
+    return Decision(part, source, confidence, reason, confidence < POOR, figures)
+
+
+def _sauvola_evidence(mask: MaskArray, gradient: tuple[FloatImage, FloatImage]) -> Evidence:
+    edge = edge_share(mask, gradient, boundary_of(mask))
+    return Evidence(iou_pred=0.0, stability=0.0, decided=0.0, edge=edge, agreement=0.0)
+
+
+def _sam2_evidence(
+    prediction: MaskPrediction, part: Part, gradient: tuple[FloatImage, FloatImage]
+) -> Evidence:
+    mask, logits = prediction.best_mask, prediction.best_logits
+    boundary = boundary_of(mask)
+    return Evidence(
+        iou_pred=float(np.clip(prediction.iou_pred[0], 0.0, 1.0)),
+        stability=stability_score(logits),
+        decided=decidedness(logits, boundary),
+        edge=edge_share(mask, gradient, boundary),
+        agreement=boundary_agreement(mask, part.mask),
+    )
+
+
+def _why(evidence: Evidence, confidence: float, threshold: float) -> str:
+    """Name the weakest figure, in words."""
+    words = {
+        "edge": "its outline leaves the visible edge",
+        "agreement": "its outline differs from the threshold's",
+        "stability": "its mask is unstable",
+    }
+    figures = evidence.as_dict()
+    weakest = min(words, key=lambda name: figures[name])
+    return f"SAM2 confidence {confidence:.2f} below {threshold:.2f}: {words[weakest]}"
+
+
+@dataclass(slots=True)
+class _Canvas:
+    """The image being put together, tile by tile."""
+
+    field: FloatImage
+    owner: LabelArray
+    source_code: npt.NDArray[np.uint8]
+    confidence: FloatImage
+    decisions: dict[int, list[Decision]]
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> _Canvas:
+        return cls(
+            np.full(shape, -1.0, dtype=np.float32),
+            np.zeros(shape, dtype=np.int32),
+            np.full(shape, SAUVOLA_CODE, dtype=np.uint8),
+            np.zeros(shape, dtype=np.float32),
+            {},
+        )
+
+    def paint(self, decision: Decision, part_field: FloatImage) -> None:
+        """Lay a part's field over the core of its tile; the more certain inside wins."""
+        part = decision.part
+        core, window = part.core, part.window
+        inner = Window(
+            core.row0 - window.row0,
+            core.col0 - window.col0,
+            core.row1 - window.row0,
+            core.col1 - window.col0,
+        )
+        new = inner.crop(part_field)
+        old = self.field[core.slices]
+        wins = new > old
+        self.field[core.slices] = np.where(wins, new, old)
+        owner = self.owner[core.slices]
+        owner[wins & (new > 0)] = part.label
+        self.source_code[core.slices][wins] = SOURCE_CODES.index(decision.source)
+        self.confidence[core.slices][wins] = decision.confidence
+        self.decisions.setdefault(part.label, []).append(decision)
+
+    def result(self) -> HybridResult:
+        return HybridResult(
+            self.field, self.owner, self.source_code, self.confidence, self.decisions
+        )

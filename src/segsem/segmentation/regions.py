@@ -1,0 +1,261 @@
+"""From the routed image to regions: tracing, placement, source and confidence of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage as ndi
+from scipy.spatial import cKDTree
+from skimage.measure import label as label_pieces
+
+from segsem.contours.place import PlacedLine, place
+from segsem.contours.profiles import EdgeImage
+from segsem.contours.trace import trace
+from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region, Source
+from segsem.core.params import EdgeParams
+from segsem.core.types import FloatImage, LabelArray, MaskArray
+from segsem.segmentation.hybrid import Decision, HybridResult
+
+PAD_PX = 2
+RATEABLE_LENGTH_PX = 24.0
+"""A feature that the border cuts is left out where it shows less edge than this outside the
+border zone: nothing about it could be measured or rated."""
+
+BORDER_BIT = np.uint8(PointFlag.BORDER)
+
+LOW_QUANTILE = 0.1
+"""A region is as doubtful as its worst tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRules:
+    """What becomes a region, and how its edge is placed."""
+
+    bright: bool
+    edge: EdgeParams
+    smallest_px: int
+
+
+def build_regions(
+    routed: HybridResult, image: EdgeImage, rules: RegionRules
+) -> tuple[list[Region], int]:
+    """Trace and place every region of a routed image.
+
+    Parameters
+    ----------
+    routed : HybridResult
+        From the router.
+    image : EdgeImage
+        Prepared grey image, data bar cut off.
+    rules : RegionRules
+        Tone, edge definition, smallest area.
+
+    Returns
+    -------
+    regions : list of Region
+        By descending area, numbered from 1; contour ids are unique.
+    dropped : int
+        Pieces left out: specks, and slivers along the border.
+    """
+    labels = _pieces(routed)
+    areas = np.bincount(labels.ravel())
+    order = np.argsort(-areas[1:], kind="stable") + 1
+    boxes = ndi.find_objects(labels)
+    regions: list[Region] = []
+    next_contour, dropped = 1, 0
+    for piece in order:
+        box = boxes[piece - 1]
+        if areas[piece] < rules.smallest_px:
+            dropped += 1
+            continue
+        region = _build_region(
+            labels, int(piece), box, routed, image, rules, len(regions) + 1, next_contour
+        )
+        if region is None:
+            dropped += 1
+            continue
+        next_contour += len(region.contours)
+        regions.append(region)
+    return regions, dropped
+
+
+def _pieces(routed: HybridResult) -> LabelArray:
+    """4-connected pieces inside the zero level, those of different candidates kept apart."""
+    owner = np.where(routed.field > 0, routed.owner, 0)
+    return np.asarray(label_pieces(owner, connectivity=1, background=0), dtype=np.int32)
+
+
+def _is_sliver(lines: list[PlacedLine]) -> bool:
+    if all(line.closed for line in lines):
+        return False
+    inner = sum(int(np.count_nonzero(line.flags & BORDER_BIT == 0)) for line in lines)
+    return inner * _mean_step(lines) < RATEABLE_LENGTH_PX
+
+
+def _mean_step(lines: list[PlacedLine]) -> float:
+    steps = [np.linalg.norm(np.diff(line.vertices_rc, axis=0), axis=1) for line in lines]
+    return float(np.mean(np.concatenate(steps)))
+
+
+def _build_region(
+    labels: LabelArray,
+    piece: int,
+    box: tuple[slice, slice],
+    routed: HybridResult,
+    image: EdgeImage,
+    rules: RegionRules,
+    region_id: int,
+    first_contour: int,
+) -> Region | None:
+    margin = int(np.ceil(rules.edge.search_px)) + PAD_PX
+    grown = _grow(box, labels.shape, margin)
+    offset = (grown[0].start, grown[1].start)
+    inside = labels[grown] == piece
+    field = _own_field(routed.field[grown], inside, labels[grown])
+    lines = [
+        place(image, line, rules.bright, rules.edge) for line in trace(field, offset_rc=offset)
+    ]
+    if not lines or _is_sliver(lines):
+        return None
+    lines.sort(key=lambda line: line.is_hole)
+    mask = _placed_mask(inside, lines, offset, margin) & ~(_others(labels[grown], piece))
+    if not mask.any():
+        return None
+    sources = routed.source_code[grown][inside]
+    decisions = routed.decisions.get(_candidate(routed, grown, inside), [])
+    contours = tuple(_contour(line, first_contour + i, routed) for i, line in enumerate(lines))
+    return Region(
+        region_id=region_id,
+        offset_rc=offset,
+        mask=mask,
+        contours=contours,
+        source=_source(sources, contours),
+        confidence=_confidence(contours),
+        fallback_reason=_reason(decisions),
+        needs_human=_needs_human(decisions),
+        evidence=_mean_evidence(decisions),
+        prompts=_prompts(decisions),
+    )
+
+
+def _grow(box: tuple[slice, slice], shape: tuple[int, ...], margin: int) -> tuple[slice, slice]:
+    rows, cols = (
+        slice(max(span.start - margin, 0), min(span.stop + margin, size))
+        for span, size in zip(box, shape, strict=True)
+    )
+    return rows, cols
+
+
+def _own_field(field: FloatImage, inside: MaskArray, labels: LabelArray) -> FloatImage:
+    """Make the field of one region: other regions count as outside."""
+    outside = np.where(labels > 0, -np.abs(field), np.minimum(field, 0.0))
+    own = np.where(inside, np.maximum(field, 0.0), outside)
+    # Exact zeros would make the tracer walk along pixel centres.
+    return np.asarray(np.where(own == 0, np.where(inside, 1e-3, -1e-3), own), dtype=np.float32)
+
+
+def _others(labels: LabelArray, piece: int) -> MaskArray:
+    return np.asarray((labels > 0) & (labels != piece))
+
+
+def _placed_mask(
+    inside: MaskArray, lines: list[PlacedLine], offset: tuple[int, int], margin: int
+) -> MaskArray:
+    """Move the mask's edge to the placed contours.
+
+    Pixels near a contour are inside where they lie behind its nearest point; pixels far from all
+    contours stay what segmentation made them.
+    """
+    vertices = np.concatenate([line.vertices_rc for line in lines]) - offset
+    normals = np.concatenate([line.normals_rc for line in lines])
+    edge = inside ^ ndi.binary_erosion(inside, border_value=1)
+    near = ndi.binary_dilation(edge, iterations=margin)
+    pixels = np.argwhere(near)
+    if len(pixels) == 0:
+        return inside
+    _, index = cKDTree(vertices).query(pixels)
+    behind = np.sum((pixels - vertices[index]) * normals[index], axis=1) < 0
+    mask = inside.copy()
+    mask[near] = behind
+    return mask
+
+
+def _contour(line: PlacedLine, contour_id: int, routed: HybridResult) -> Contour:
+    shape = np.asarray(routed.field.shape)
+    at = np.clip(np.rint(line.raw_vertices_rc).astype(int), 0, shape - 1)
+    rows, cols = at[:, 0], at[:, 1]
+    confidence = routed.confidence[rows, cols].astype(np.float64)
+    # Where the image did not place the edge, nothing supports it but the mask.
+    lost = line.flags & np.uint8(PointFlag.LOW_SLOPE) != 0
+    confidence[lost] = np.minimum(confidence[lost], 0.5)
+    return Contour(
+        contour_id=contour_id,
+        vertices_rc=line.vertices_rc,
+        raw_vertices_rc=line.raw_vertices_rc,
+        normals_rc=line.normals_rc,
+        closed=line.closed,
+        is_hole=line.is_hole,
+        sigma_px=line.sigma_px,
+        slope=line.slope,
+        contrast=line.contrast,
+        confidence=confidence,
+        source_code=routed.source_code[rows, cols],
+        flags=line.flags,
+    )
+
+
+def _source(codes: npt.NDArray[np.uint8], contours: tuple[Contour, ...]) -> Source:
+    present = np.unique(np.concatenate([contour.source_code for contour in contours]))
+    if len(present) == 0:
+        present = np.unique(codes)
+    return SOURCE_CODES[int(present[0])] if len(present) == 1 else Source.MIXED
+
+
+def _confidence(contours: tuple[Contour, ...]) -> float:
+    values = np.concatenate([contour.confidence for contour in contours])
+    return float(np.quantile(values, LOW_QUANTILE))
+
+
+def _candidate(routed: HybridResult, box: tuple[slice, slice], inside: MaskArray) -> int:
+    return int(np.bincount(routed.owner[box][inside]).argmax())
+
+
+def _reason(decisions: list[Decision]) -> str | None:
+    """Give the reason of the part that was worst."""
+    fallen = [d for d in decisions if d.reason is not None]
+    if not fallen:
+        return None
+    worst = min(fallen, key=lambda d: d.evidence.get("sam2_confidence", 0.0))
+    if len(fallen) == len(decisions):
+        return worst.reason
+    return f"{worst.reason} (in {len(fallen)} of {len(decisions)} tiles)"
+
+
+def _needs_human(decisions: list[Decision]) -> bool:
+    return any(decision.needs_human for decision in decisions)
+
+
+def _mean_evidence(decisions: list[Decision]) -> dict[str, float]:
+    names = sorted({name for decision in decisions for name in decision.evidence})
+    return {
+        name: round(float(np.mean([d.evidence[name] for d in decisions if name in d.evidence])), 4)
+        for name in names
+    }
+
+
+def _prompts(decisions: list[Decision]) -> dict[str, object]:
+    tiles = [
+        {
+            "window_rc": [
+                d.part.window.row0,
+                d.part.window.col0,
+                d.part.window.row1,
+                d.part.window.col1,
+            ],
+            **d.part.prompts.as_json(),
+        }
+        for d in decisions
+    ]
+    return {"tiles": tiles}
