@@ -11,152 +11,49 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 
 from segsem import __version__
+from segsem.batch_report import (
+    BatchOptions,
+    BatchReport,
+    ImageFinished,
+    ImageOutcome,
+    ImageStatus,
+    ImageStep,
+)
 from segsem.core.contour import ReviewStatus
-from segsem.core.exceptions import CalibrationError, ExportError, InputError, SegSemError
+from segsem.core.exceptions import (
+    CalibrationError,
+    ExportError,
+    InputError,
+    InternalError,
+    SegSemError,
+)
 from segsem.core.extraction import Extraction
 from segsem.core.params import ExtractParams
 from segsem.core.progress import Progress
 from segsem.export.batch_layout import layout_cell, write_layouts
-from segsem.export.layout import LayoutFormat, LayoutOptions
-from segsem.export.outputs import FORMATS, PNG, write_results
+from segsem.export.layout import LayoutOptions
+from segsem.export.outputs import write_results
 from segsem.export.results import REGIONS_JSON, find_results, read_results
 from segsem.export.selection import check_pixel_size
 from segsem.export.summary_csv import SummaryRow, failed_row, summary_row, write_summary
 from segsem.imaging.image import SEMImage
-from segsem.imaging.normalize import to_uint8
+from segsem.imaging.normalise import normalise
 from segsem.imaging.read import ImageSource
-from segsem.pipeline import extract
+from segsem.pipeline import extract_steps
 from segsem.segmentation.predictor import Predictor
 
 SUMMARY_CSV = "summary.csv"
 SIGNATURE = "signature"
 """Key in the provenance of `regions.json`: a result with the same one need not be made again."""
 
-PARTIAL_EXIT_CODE = 5
-
-
-class InternalError(SegSemError):
-    """A fault of the program that one image brought to light."""
-
-
 _log = logging.getLogger(__name__)
 
 _UNFORESEEN = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, ValueError)
 """What an image that nobody thought of may raise; torch's out-of-memory is a RuntimeError."""
-
-
-class ImageStatus(StrEnum):
-    """What became of an image."""
-
-    EXTRACTED = "extracted"
-    KEPT = "kept"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class BatchOptions:
-    """What a batch writes, and what it writes over.
-
-    Attributes
-    ----------
-    formats : tuple of str, optional
-        Out of `oas`, `gds`, `csv`, `png`. Named formats must be written or the image counts as
-        failed; None writes all that are possible.
-    force : bool
-        Extract again what is complete, and replace results that a person has reviewed.
-    allow_needs_human : bool
-        Put regions into the layouts that wait for a person's decision.
-    """
-
-    formats: tuple[str, ...] | None = None
-    force: bool = False
-    allow_needs_human: bool = False
-
-    @property
-    def layouts(self) -> list[LayoutFormat]:
-        """Layout formats to write."""
-        return [f for f in LayoutFormat if f.value in (self.formats or FORMATS)]
-
-    @property
-    def overlay(self) -> bool:
-        """Whether `overlay.png` is written."""
-        return PNG in (self.formats or FORMATS)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageOutcome:
-    """What became of one image.
-
-    Attributes
-    ----------
-    status : ImageStatus
-        Extracted now, kept from an earlier run, or failed.
-    row : SummaryRow
-        Its row in `summary.csv`.
-    folder : Path or None
-        Its results; None where there are none.
-    warnings : tuple of str
-        What the user should know.
-    error : SegSemError or None
-        Why it failed.
-    """
-
-    status: ImageStatus
-    row: SummaryRow
-    folder: Path | None = None
-    warnings: tuple[str, ...] = ()
-    error: SegSemError | None = None
-
-    @property
-    def image_id(self) -> str:
-        """The image's id, which names its folder."""
-        return self.row.image_id
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFinished(Progress):
-    """The step at which an image is done with, well or not."""
-
-    outcome: ImageOutcome | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BatchReport:
-    """What became of all images.
-
-    Attributes
-    ----------
-    out : Path
-        Folder of the results.
-    outcomes : tuple of ImageOutcome
-        In the order of the images.
-    files : tuple of Path
-        Files for the whole batch: layouts with what belongs to them, and `summary.csv`.
-    """
-
-    out: Path
-    outcomes: tuple[ImageOutcome, ...]
-    files: tuple[Path, ...]
-
-    @property
-    def failed(self) -> list[ImageOutcome]:
-        """The images that failed."""
-        return [outcome for outcome in self.outcomes if outcome.error is not None]
-
-    @property
-    def exit_code(self) -> int:
-        """0 if all is well, the errors' own code if nothing else came out, otherwise 5."""
-        codes = {o.error.exit_code for o in self.outcomes if o.error is not None}
-        if not codes:
-            return 0
-        if len(self.failed) == len(self.outcomes) and len(codes) == 1:
-            return codes.pop()
-        return PARTIAL_EXIT_CODE
 
 
 @dataclass(slots=True)
@@ -165,7 +62,6 @@ class _Batch:
     params: ExtractParams
     predictor_factory: Callable[[], Predictor] | None
     options: BatchOptions
-    on_step: Callable[[Progress], None] | None
     predictor: Predictor | None = None
     outcomes: list[ImageOutcome] = field(default_factory=list)
 
@@ -193,7 +89,6 @@ def run_batch(
     params: ExtractParams,
     predictor_factory: Callable[[], Predictor] | None,
     options: BatchOptions | None = None,
-    on_step: Callable[[Progress], None] | None = None,
 ) -> Generator[Progress, None, BatchReport]:
     """Extract many images into one folder, holding one image at a time.
 
@@ -213,13 +108,11 @@ def run_batch(
         routing asks for no model.
     options : BatchOptions, optional
         What to write.
-    on_step : callable, optional
-        Called with the steps within an image.
 
     Yields
     ------
     Progress
-        Before each image; `ImageFinished` after it.
+        Before each image; `ImageStep` within it, `ImageFinished` after it.
 
     Returns
     -------
@@ -233,12 +126,12 @@ def run_batch(
     ModelError
         If the model cannot be loaded.
     """
-    batch = _Batch(Path(out), params, predictor_factory, options or BatchOptions(), on_step)
+    batch = _Batch(Path(out), params, predictor_factory, options or BatchOptions())
     check_writable(batch.out)
     total = len(sources)
     for done, source in enumerate(sources):
         yield Progress(done, total, source.image_id)
-        outcome = _run_one(source, batch)
+        outcome = yield from _run_one(source, batch)
         batch.outcomes.append(outcome)
         yield ImageFinished(done + 1, total, source.image_id, outcome)
     if total > 1 or any(outcome.error is None for outcome in batch.outcomes):
@@ -246,7 +139,7 @@ def run_batch(
     return BatchReport(batch.out, tuple(batch.outcomes), tuple(_write_batch_files(batch)))
 
 
-def _run_one(source: ImageSource, batch: _Batch) -> ImageOutcome:
+def _run_one(source: ImageSource, batch: _Batch) -> Generator[Progress, None, ImageOutcome]:
     start = perf_counter()
     try:
         with _unforeseen_named():
@@ -260,27 +153,40 @@ def _run_one(source: ImageSource, batch: _Batch) -> ImageOutcome:
         batch.predictor = batch.predictor_factory()
     try:
         with _unforeseen_named():
-            return _keep_or_extract(image, batch, start)
+            return (yield from _keep_or_extract(image, batch, start))
     except SegSemError as error:
         return _failed(image.name, error, start)
 
 
-def _keep_or_extract(image: SEMImage, batch: _Batch, start: float) -> ImageOutcome:
+def _keep_or_extract(
+    image: SEMImage, batch: _Batch, start: float
+) -> Generator[Progress, None, ImageOutcome]:
     signature = _signature(image, batch)
     folder = batch.out / image.name
     kept = None if batch.options.force else _earlier_result(folder, signature)
     if kept is not None:
         refusals = _layout_refusals(kept, batch.options)
         return _outcome(ImageStatus.KEPT, kept, folder, summary_row(kept), refusals)
-    extraction = extract(image, batch.predictor, batch.params, on_progress=batch.on_step)
+    extraction = yield from _steps_of(image, batch)
     extraction = replace(extraction, provenance={**extraction.provenance, SIGNATURE: signature})
     refusals = _layout_refusals(extraction, batch.options)
     if batch.options.formats is None:
         notes = dict.fromkeys(f"No layout was written: {error}" for error in refusals)
         extraction, refusals = replace(extraction, warnings=(*extraction.warnings, *notes)), []
-    write_results(extraction, batch.out, image=to_uint8(image) if batch.options.overlay else None)
+    write_results(extraction, batch.out, image=normalise(image) if batch.options.overlay else None)
     row = summary_row(extraction, perf_counter() - start)
     return _outcome(ImageStatus.EXTRACTED, extraction, folder, row, refusals)
+
+
+def _steps_of(image: SEMImage, batch: _Batch) -> Generator[Progress, None, Extraction]:
+    steps = extract_steps(image, batch.predictor, batch.params)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            extraction: Extraction = stop.value
+            return extraction
+        yield ImageStep(step.done, step.total, step.message, image.name)
 
 
 def _outcome(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from segsem import batch
-from segsem.batch import BatchOptions, BatchReport, ImageFinished, ImageStatus, run_batch
+from segsem.batch import run_batch
+from segsem.batch_report import (
+    BatchOptions,
+    BatchReport,
+    ImageFinished,
+    ImageStatus,
+    ImageStep,
+)
 from segsem.core.contour import Region, ReviewStatus, Source
 from segsem.core.exceptions import ExportError, InputError, ModelError
 from segsem.core.extraction import Extraction
@@ -47,7 +54,7 @@ class FakeModel:
 
 
 class FakeExtract:
-    """Stands in for `segsem.pipeline.extract` and counts its calls."""
+    """Stands in for `segsem.pipeline.extract_steps` and counts its calls."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -55,11 +62,10 @@ class FakeExtract:
         self.needs_human = False
 
     def __call__(
-        self, image: SEMImage, predictor: Any, params: ExtractParams, on_progress: Any = None
-    ) -> Extraction:
+        self, image: SEMImage, predictor: Any, params: ExtractParams
+    ) -> Generator[Progress, None, Extraction]:
         self.seen.append(image.name)
-        if on_progress is not None:
-            on_progress(Progress(1, 2, "half way"))
+        yield Progress(1, 2, "half way")
         if image.name in self.errors:
             raise self.errors[image.name]
         mask = np.ones((3, 4), dtype=bool)
@@ -78,7 +84,7 @@ class FakeExtract:
 @pytest.fixture
 def extract(monkeypatch: pytest.MonkeyPatch) -> FakeExtract:
     fake = FakeExtract()
-    monkeypatch.setattr(batch, "extract", fake)
+    monkeypatch.setattr(batch, "extract_steps", fake)
     return fake
 
 
@@ -112,15 +118,16 @@ def test_results_layouts_and_summary_of_all(extract: FakeExtract, run: Run) -> N
 
 
 def test_steps_are_counted_and_carry_outcomes(extract: FakeExtract, tmp_path: Path) -> None:
-    inner: list[Progress] = []
-    steps = run_batch([FakeSource("a")], tmp_path, ExtractParams(), FakeModel, on_step=inner.append)
+    steps = run_batch([FakeSource("a")], tmp_path, ExtractParams(), FakeModel)
     seen: list[Progress] = []
     run_to_completion(steps, seen.append)
+    within = [step for step in seen if isinstance(step, ImageStep)]
     finished = [step for step in seen if isinstance(step, ImageFinished)]
-    assert [(step.done, step.total) for step in seen] == [(0, 1), (1, 1), (1, 1)]
+    between = [(step.done, step.total) for step in seen if step not in within]
+    assert within == [ImageStep(1, 2, "half way", "a")]
+    assert between == [(0, 1), (1, 1), (1, 1)]
     assert finished[0].outcome is not None
     assert finished[0].outcome.status is ImageStatus.EXTRACTED
-    assert [step.message for step in inner] == ["half way"]
 
 
 def test_a_failure_stays_with_its_image(extract: FakeExtract, run: Run) -> None:
@@ -292,6 +299,13 @@ def test_folder_that_cannot_be_written_stops_before_any_work(
     with pytest.raises(ExportError, match="Cannot write"):
         run_to_completion(steps)
     assert extract.seen == []
+
+
+def test_closing_within_an_image_leaves_nothing_of_it(extract: FakeExtract, tmp_path: Path) -> None:
+    steps = run_batch([FakeSource("a")], tmp_path / "out", ExtractParams(), FakeModel)
+    next(step for step in steps if isinstance(step, ImageStep))
+    steps.close()
+    assert not (tmp_path / "out").exists()
 
 
 def test_closing_the_generator_leaves_whole_results_only(

@@ -23,7 +23,7 @@ from segsem.core.params import (
 from segsem.core.progress import Progress
 
 if TYPE_CHECKING:
-    from segsem.batch import BatchOptions, BatchReport
+    from segsem.batch_report import BatchOptions, BatchReport
     from segsem.cli.extract_output import Presenter
     from segsem.imaging.read import ImageSource
     from segsem.segmentation.predictor import Predictor
@@ -110,7 +110,8 @@ def extract(
         threshold=threshold,
         edge=EdgeParams(edge_method=edge_method, edge_side=edge_side),
     )
-    from segsem.batch import BatchOptions, check_writable
+    from segsem.batch import check_writable
+    from segsem.batch_report import BatchOptions
     from segsem.imaging.read import discover
 
     options = BatchOptions(_formats(formats), force, allow_needs_human)
@@ -130,7 +131,8 @@ def _run(
     options: BatchOptions,
     presenter: Presenter,
 ) -> BatchReport:
-    from segsem.batch import ImageFinished, run_batch
+    from segsem.batch import run_batch
+    from segsem.batch_report import ImageFinished
     from segsem.core.progress import run_to_completion
 
     def show(step: Progress) -> None:
@@ -138,8 +140,7 @@ def _run(
         if isinstance(step, ImageFinished) and step.outcome is not None:
             presenter.image(step.outcome, step.total)
 
-    steps = run_batch(sources, out, params, factory, options, on_step=presenter.step)
-    report = run_to_completion(steps, show)
+    report = run_to_completion(run_batch(sources, out, params, factory, options), show)
     presenter.report(report)
     return report
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
-from segsem.batch import BatchReport, ImageOutcome, ImageStatus
+from segsem.batch_report import BatchReport, ImageOutcome, ImageStatus, ImageStep
 from segsem.core.contour import Source
 from segsem.core.progress import Progress
 from segsem.export.summary_csv import SummaryRow
@@ -75,7 +75,8 @@ class Bar(Lines):
 
     def step(self, step: Progress) -> None:
         """Move the bar between images, and say what is going on within one."""
-        self._bar.update(self._task, doing=step.message)
+        doing = f"{step.image_id}: {step.message}" if isinstance(step, ImageStep) else step.message
+        self._bar.update(self._task, doing=doing)
 
     def image(self, outcome: ImageOutcome, n_images: int) -> None:
         """Count the image."""
@@ -87,8 +88,11 @@ class Events:
     """One JSON object a line on stdout, for the viewer and for schedulers."""
 
     def step(self, step: Progress) -> None:
-        """Tell a step."""
-        self._tell("progress", done=step.done, total=step.total, message=step.message)
+        """Tell a step; one within an image names the image and counts within it."""
+        image_id = step.image_id if isinstance(step, ImageStep) else None
+        self._tell(
+            "progress", done=step.done, total=step.total, message=step.message, image_id=image_id
+        )
 
     def image(self, outcome: ImageOutcome, n_images: int) -> None:
         """Tell what became of the image."""

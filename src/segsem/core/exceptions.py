@@ -52,3 +52,7 @@ class TaskError(SegSemError):
     """
 
     exit_code = 4
+
+
+class InternalError(SegSemError):
+    """A fault of the program that one image of a batch brought to light."""
