@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -31,6 +32,7 @@ COLUMNS: tuple[str, ...] = (
 SMALLEST_SIGMA_PX = 1e-3
 """A standard error below it is not believed: weights stay finite on noise-free images."""
 
+_PX_DECIMALS = 5
 SQUARE_PIXELS: PixelSize = (1.0, 1.0)
 """Stands for an unknown pixel size where only directions are asked for."""
 
@@ -71,6 +73,13 @@ def write_contours_csv(path: Path | str, extractions: Iterable[Extraction]) -> N
 
 
 def _contour_text(head: str, contour: Contour, extraction: Extraction) -> str:
+    # The nm columns follow from the px columns as written, so that a file that is read and
+    # written again stays the same.
+    contour = replace(
+        contour,
+        vertices_rc=np.round(contour.vertices_rc, _PX_DECIMALS),
+        sigma_px=np.round(contour.sigma_px, _PX_DECIMALS),
+    )
     n_points = len(contour)
     shape_flags = f"{int(contour.is_hole)},{int(contour.closed)}"
     columns: list[Sequence[str]] = [
@@ -85,7 +94,7 @@ def _contour_text(head: str, contour: Contour, extraction: Extraction) -> str:
 def _pixel_columns(contour: Contour) -> list[list[str]]:
     x_px, y_px = rc_to_xy_px(contour.vertices_rc).T
     x_raw_px, y_raw_px = rc_to_xy_px(contour.raw_vertices_rc).T
-    return [_decimals(v, 5) for v in (x_px, y_px, x_raw_px, y_raw_px, contour.sigma_px)]
+    return [_decimals(v, _PX_DECIMALS) for v in (x_px, y_px, x_raw_px, y_raw_px, contour.sigma_px)]
 
 
 def _nm_columns(

@@ -103,16 +103,18 @@ def _parse_contours(columns: dict[str, list[str]], pixel_size_nm: PixelSize) -> 
             raise ValueError(msg)
     vertices_rc = np.column_stack([numbers["y_px"], numbers["x_px"]])
     raw_rc = np.column_stack([numbers["y_raw_px"], numbers["x_raw_px"]])
+    integers = {name: _integers(name, columns[name]) for name in ("region_id", "contour_id")}
+    truths = {name: _truths(name, columns[name]) for name in ("is_hole", "closed")}
     found = []
     for start, stop in _contour_spans(columns):
         span = slice(start, stop)
         contour = Contour(
-            contour_id=int(columns["contour_id"][start]),
+            contour_id=integers["contour_id"][start],
             vertices_rc=vertices_rc[span],
             raw_vertices_rc=raw_rc[span],
             normals_rc=normals_rc[span],
-            closed=_truth(columns["closed"][start]),
-            is_hole=_truth(columns["is_hole"][start]),
+            closed=truths["closed"][start],
+            is_hole=truths["is_hole"][start],
             sigma_px=numbers["sigma_px"][span],
             slope=numbers["slope"][span],
             contrast=numbers["contrast"][span],
@@ -120,8 +122,8 @@ def _parse_contours(columns: dict[str, list[str]], pixel_size_nm: PixelSize) -> 
             source_code=codes[span],
             flags=flags[span],
         )
-        region_id = int(columns["region_id"][start])
-        found.append(ContourRows(columns["image_id"][start], region_id, contour))
+        image_id, region_id = columns["image_id"][start], integers["region_id"][start]
+        found.append(ContourRows(image_id, region_id, contour))
     return found
 
 
@@ -169,8 +171,17 @@ def _flag_bits(text: str) -> int:
     return sum({FLAG_BITS[name] for name in names})
 
 
-def _truth(text: str) -> bool:
-    if text not in ("0", "1"):
-        msg = f"expected 0 or 1 in `is_hole` and `closed`, but got {text!r}"
+def _integers(name: str, texts: list[str]) -> list[int]:
+    try:
+        return [int(text) for text in texts]
+    except ValueError as error:
+        msg = f"`{name}` holds something that is not a whole number ({error})"
+        raise ValueError(msg) from error
+
+
+def _truths(name: str, texts: list[str]) -> list[bool]:
+    wrong = set(texts) - {"0", "1"}
+    if wrong:
+        msg = f"expected 0 or 1 in `{name}`, but got {min(wrong)!r}"
         raise ValueError(msg)
-    return text == "1"
+    return [text == "1" for text in texts]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,19 @@ from segsem.core.exceptions import InputError
 from segsem.core.extraction import Extraction
 from segsem.core.files import atomic_path
 from segsem.core.types import FloatImage, LabelArray
+
+_DAMAGED = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""tifffile answers damaged files with many exception types."""
 
 
 def write_labels(path: Path | str, extraction: Extraction) -> None:
@@ -80,10 +95,9 @@ def _write_tiff(path: Path | str, array: npt.NDArray[np.generic]) -> None:
 
 
 def _read_tiff(path: Path) -> npt.NDArray[np.generic]:
-    # tifffile answers damaged files with many exception types, several of them its own.
     try:
         array = np.asarray(tifffile.imread(path))
-    except (OSError, ValueError, RuntimeError, LookupError, TypeError, ArithmeticError) as error:
+    except _DAMAGED as error:
         msg = f"Cannot read {path} as a TIFF: {error}"
         raise InputError(msg) from error
     if array.ndim != 2:

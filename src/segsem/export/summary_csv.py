@@ -15,6 +15,7 @@ import numpy as np
 from segsem.core.contour import Source
 from segsem.core.extraction import Extraction
 from segsem.core.files import write_text
+from segsem.export.regions_json import plain_json
 from segsem.export.selection import is_undecided
 
 OK = "ok"
@@ -89,7 +90,8 @@ def summary_row(extraction: Extraction, seconds: float | None = None) -> Summary
     valid_px = (bottom - top) * extraction.shape[1]
     area_px = int(np.count_nonzero(extraction.labels()[top:bottom]))
     px_y, px_x = extraction.pixel_size_nm or (None, None)
-    tone, snr = extraction.provenance.get("tone"), extraction.provenance.get("snr")
+    tone = extraction.provenance.get("tone")
+    snr = plain_json(extraction.provenance.get("snr"))
     return SummaryRow(
         image_id=extraction.image_id,
         status=OK,
