@@ -29,9 +29,11 @@ def _rim(rng: np.random.Generator, depth: Field, step: float) -> tuple[Field, fl
     low, high = (0.1, 2.5) if kind == "bright" else (0.1, 0.6)
     height = reference * (_log_uniform(rng, low, high) if step > 0 else 1.0)
     height *= 1.0 if kind == "bright" else -1.0
-    width = _log_uniform(rng, 0.8, 8.0)
+    width = _log_uniform(rng, 0.8, 12.0)
     inner = np.maximum(depth, 0.0) / width
     profile = np.exp(-inner if _chance(rng, 0.6) else -0.5 * inner**2)
+    if _chance(rng, 0.3):  # backscattered electrons spread the rim into a broad glow
+        profile += rng.uniform(0.1, 0.6) * np.exp(-inner / rng.uniform(3.0, 10.0))
     return (height * profile * np.clip(depth + 0.5, 0, 1)).astype(np.float32), height
 
 
@@ -57,16 +59,18 @@ def _materials(rng: np.random.Generator, distance: Field, tone: str) -> tuple[Fi
 def _debris(rng: np.random.Generator, image: Field, signal: float) -> None:
     """Lay loose flakes and bright dots over the image, in place."""
     side = image.shape[0]
+    dots, dot_radius = _chance(rng, 0.3), _log_uniform(rng, 2.0, side / 24)
     for _ in range(int(rng.integers(1, 6))):
-        radius = _log_uniform(rng, 1.5, side / 16)
-        angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(5, 12))))
-        radii = radius * rng.uniform(0.6, 1.3, len(angles))
+        radius = dot_radius if dots else _log_uniform(rng, 1.5, side / 16)
+        corners = 24 if dots else int(rng.integers(5, 12))
+        angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+        radii = radius * (1.0 if dots else rng.uniform(0.6, 1.3, corners))
         outline = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
         points = np.round((outline + rng.uniform(0, side, 2)) * 16).astype(np.int32)
         flake = np.zeros_like(image)
         cv2.fillPoly(flake, [points], 1.0, cv2.LINE_8, 4)
         flake = cv2.GaussianBlur(flake, (0, 0), rng.uniform(0.5, 1.5))
-        image += flake * (signal * rng.uniform(-0.4, 1.8))
+        image += flake * (signal * (rng.uniform(1.0, 3.0) if dots else rng.uniform(-0.4, 1.8)))
 
 
 def _background(rng: np.random.Generator, image: Field, signal: float) -> Field:

@@ -205,11 +205,11 @@ def random_distance(rng: np.random.Generator, side: int) -> Field:
     sheet = _Sheet(rng, side)
     pick = rng.choice(len(_FAMILIES), p=[share for _, share in _FAMILIES])
     width = _FAMILIES[int(pick)][0](rng, sheet)
-    radius = rng.uniform(0.03, 0.3) * width * _OVERSAMPLING
-    rounded = cv2.GaussianBlur(sheet.canvas, (0, 0), min(max(radius, 0.5), 12.0))
+    radius = rng.uniform(0.03, 0.4) * width * _OVERSAMPLING
+    rounded = cv2.GaussianBlur(sheet.canvas, (0, 0), min(max(radius, 0.5), 20.0))
     distance = _distance((rounded > 127).astype(np.uint8))
     if rng.random() < 0.7:
-        amplitude = min(rng.uniform(0.1, 1.5), width / 8)
-        rough = smooth_noise(rng, side, float(np.exp(rng.uniform(np.log(1.5), np.log(20)))))
+        amplitude = min(rng.uniform(0.1, 1.5) ** 2 + 0.1, width / 10)
+        rough = smooth_noise(rng, side, float(np.exp(rng.uniform(np.log(1.5), np.log(30)))))
         distance = distance + np.float32(amplitude) * rough
     return distance
