@@ -19,7 +19,7 @@ from segsem.contours.profiles import (
 )
 from segsem.contours.trace import Polyline, normals_rc, resample, smooth_along
 from segsem.core.contour import PointFlag
-from segsem.core.params import EdgeParams
+from segsem.core.params import EdgeParams, EdgeSide
 from segsem.core.types import FloatArray, PointsRC
 
 BORDER_PX = 4.0
@@ -87,7 +87,9 @@ def place(image: EdgeImage, line: Polyline, bright: bool, params: EdgeParams) ->
     base = resample(line, params.step_px)
     base = Polyline(smooth_along(base.vertices_rc, 1.5 / params.step_px, base.closed), base.closed)
     coarse_sigma = max(params.smooth_px, 2.5) * 1.5 / params.step_px
-    coarse = _fit(image, base, bright, params, coarse_sigma, params.search_px)
+    # The first pass looks for the outer flank whatever the definition: it is the one that shows.
+    outer = params.model_copy(update={"edge_side": EdgeSide.OUTER})
+    coarse = _fit(image, base, bright, outer, coarse_sigma, params.search_px)
     shift, _ = _fill(coarse.shift_px, base.closed)
     shift = smooth_along(shift, 1.5 / params.step_px, base.closed)
     moved = Polyline(base.vertices_rc + shift[:, None] * normals_rc(base), base.closed)
