@@ -14,6 +14,9 @@ import numpy as np
 from segsem.core.params import EdgeMethod, EdgeSide
 from segsem.core.types import FloatArray
 
+RIM_REACH_PX = 10.0
+"""How far behind the outer flank the rim's peak, and behind that the plateau, are looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeLevels:
@@ -166,7 +169,7 @@ def locate(
     method, side : EdgeMethod, EdgeSide
         The definition.
     reach_px : float
-        Extent of the rim on the material side, for the inner flank.
+        How far from the rough position the steepest point may lie (twice that).
 
     Returns
     -------
@@ -181,7 +184,7 @@ def locate(
         outer, slope = crossing(profiles, offsets_px, levels.half, near_px)
     if side is EdgeSide.OUTER:
         return outer, slope
-    inner = _inner_flank(profiles, offsets_px, levels, outer, reach_px)
+    inner = _inner_flank(profiles, offsets_px, levels, outer)
     return (inner if side is EdgeSide.INNER else (inner + outer) / 2), slope
 
 
@@ -205,9 +208,9 @@ def _inner_flank(
     offsets_px: FloatArray,
     levels: EdgeLevels,
     outer_px: FloatArray,
-    reach_px: float,
 ) -> FloatArray:
     """50 % between the rim's peak and the plateau behind it; the outer flank if no rim."""
+    reach_px = RIM_REACH_PX
     relative = offsets_px[None, :] - outer_px[:, None]
     rim = np.where((relative <= 0) & (relative >= -reach_px), profiles, -np.inf)
     peak_px = offsets_px[np.argmax(np.nan_to_num(rim, nan=-np.inf), axis=1)]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
-from segsem.contours.edge_definition import levels_around, locate, steepest
+from segsem.contours.edge_definition import RIM_REACH_PX, levels_around, locate, steepest
 from segsem.contours.profiles import (
     EdgeImage,
     average_along,
@@ -116,7 +116,7 @@ def _fit(
     search_px: float,
 ) -> _Fit:
     """Locate the edge on each normal, as a shift along it."""
-    offsets = sample_offsets(search_px + 10.0)
+    offsets = sample_offsets(search_px + 2.0 + RIM_REACH_PX)
     normals = normals_rc(base)
     raw = sample_profiles(image, base.vertices_rc, normals, offsets)
     if not bright:  # a gap's material lies outside it
@@ -132,7 +132,8 @@ def _fit(
     position, slope = locate(
         profiles, offsets, levels, rough, params.edge_method, params.edge_side, reach
     )
-    lost = (np.abs(position - rough) > reach) | (
+    allowed = reach if params.edge_side is EdgeSide.OUTER else reach + RIM_REACH_PX
+    lost = (np.abs(position - rough) > allowed) | (
         levels.contrast < MIN_CONTRAST_NOISE * max(noise, 1e-6)
     )
     position = np.where(lost, np.nan, position)
