@@ -1,53 +1,110 @@
-"""One grey scale for all images: 0 to 255 from the sample's own grey values.
-
-The stretch is read from the rows above the data bar, so that the bar's black and white do not
-set it, and it never depends on a viewer's contrast.
-"""
+"""The 0-255 grey scale that SAM2 sees and that edges are measured on."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from segsem.core.types import FloatImage
+from segsem.core.types import FloatImage, ImageArray
 from segsem.imaging.image import SEMImage
 
-LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
-"""A few dead or saturated pixels must not set the scale."""
+LOW_PERCENTILE = 0.1
+HIGH_PERCENTILE = 99.9
+"""Tails left out of the stretch: a few dead, hot or charged pixels must not set the contrast."""
 
-HEADROOM = 64.0
-"""Grey levels beyond 0-255 that are kept: clipping a bright rim would move its edge."""
+_GREY_MAX = 255.0
+_CHUNK_ROWS = 512
 
 
-def normalise_float(image: SEMImage) -> FloatImage:
-    """Stretch the sample's grey values to 0-255 without rounding.
+def grey_limits(image: SEMImage) -> tuple[float, float]:
+    """Grey values of the file that become 0 and 255.
+
+    They are percentiles of the valid rows only: text of a data bar would set them otherwise.
+    They depend on nothing but the file's values, so never on a viewer's contrast.
 
     Parameters
     ----------
     image : SEMImage
-        Any dtype; 16-bit and float images keep their precision.
 
     Returns
     -------
-    (H, W) float32
-        0 and 255 at the 0.1th and 99.9th percentile of the rows above the data bar, within
-        [-64, 319]; all 0 where the image has one grey value only.
+    low, high : float
+        In the file's own units; equal for a constant image.
     """
-    low, high = np.percentile(image.valid_data, [LOW_PERCENTILE, HIGH_PERCENTILE])
-    if not high > low:
-        low, high = float(image.valid_data.min()), float(image.valid_data.max())
-    if not high > low:
-        return np.zeros(image.shape, dtype=np.float32)
-    stretched = (image.data.astype(np.float64) - low) * (255.0 / (high - low))
-    return np.asarray(np.clip(stretched, -HEADROOM, 255.0 + HEADROOM), dtype=np.float32)
+    data = image.valid_data
+    low, high = _percentiles(data, (LOW_PERCENTILE, HIGH_PERCENTILE))
+    if high <= low:
+        # Features smaller than the tails on a noise-free background.
+        return float(data.min()), float(data.max())
+    return low, high
 
 
 def normalise(image: SEMImage) -> npt.NDArray[np.uint8]:
-    """Stretch the sample's grey values to uint8, for SAM2 and for display.
+    """Stretch an image to uint8.
+
+    Parameters
+    ----------
+    image : SEMImage
 
     Returns
     -------
     (H, W) uint8
-        `normalise_float`, rounded and clipped.
+        The whole image, data bar included; values beyond the limits are clipped. All zero for
+        a constant image.
     """
-    return np.clip(np.rint(normalise_float(image)), 0, 255).astype(np.uint8)
+    low, high = grey_limits(image)
+    if high <= low:
+        return np.zeros(image.shape, dtype=np.uint8)
+    if image.data.dtype.kind == "u":
+        levels = np.arange(np.iinfo(image.data.dtype).max + 1, dtype=np.float64)
+        return np.asarray(_to_uint8(levels, low, high)[image.data])
+    stretched = np.empty(image.shape, dtype=np.uint8)
+    for start in range(0, image.shape[0], _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
+        stretched[rows] = _to_uint8(image.data[rows].astype(np.float64), low, high)
+    return stretched
+
+
+def normalise_float(image: SEMImage) -> FloatImage:
+    """Stretch an image to the scale of `normalise`, neither rounded nor clipped.
+
+    Edges are placed on it: 16-bit and float images keep their precision, and a rim brighter
+    than the upper limit keeps its height.
+
+    Parameters
+    ----------
+    image : SEMImage
+
+    Returns
+    -------
+    (H, W) float32
+        0 and 255 at `grey_limits`, beyond them where the image is. All zero for a constant
+        image.
+    """
+    low, high = grey_limits(image)
+    if high <= low:
+        return np.zeros(image.shape, dtype=np.float32)
+    stretched = image.data.astype(np.float32)
+    stretched -= np.float32(low)
+    stretched *= np.float32(_GREY_MAX / (high - low))
+    return stretched
+
+
+def _to_uint8(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.uint8]:
+    scaled = (values - low) * (_GREY_MAX / (high - low))
+    return np.asarray(np.rint(np.clip(scaled, 0.0, _GREY_MAX)), dtype=np.uint8)
+
+
+def _percentiles(data: ImageArray, percents: tuple[float, float]) -> tuple[float, float]:
+    if data.dtype.kind != "u":
+        low, high = np.percentile(data, percents)
+        return float(low), float(high)
+    # Counting levels is exact and, unlike sorting, takes no copy of a large image.
+    counts = np.zeros(np.iinfo(data.dtype).max + 1, dtype=np.int64)
+    for start in range(0, len(data), _CHUNK_ROWS):
+        chunk = data[start : start + _CHUNK_ROWS]
+        counts += np.bincount(chunk.ravel(), minlength=len(counts))
+    cumulated = np.cumsum(counts)
+    ranks = np.asarray(percents) / 100.0 * (data.size - 1)
+    low, high = np.searchsorted(cumulated, ranks, side="right")
+    return float(low), float(high)

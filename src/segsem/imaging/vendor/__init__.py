@@ -1,0 +1,1 @@
+"""What SEM vendors write about the scale of an image, one module a vendor."""
