@@ -40,6 +40,23 @@ class Part:
     mask: MaskArray
     prompts: Prompts
 
+    @property
+    def inner(self) -> Window:
+        """The core in the window's frame."""
+        return Window(
+            self.core.row0 - self.window.row0,
+            self.core.col0 - self.window.col0,
+            self.core.row1 - self.window.row0,
+            self.core.col1 - self.window.col0,
+        )
+
+    @property
+    def counted(self) -> MaskArray:
+        """(h, w) bool: the core in the window."""
+        counted = np.zeros(self.mask.shape, dtype=bool)
+        counted[self.inner.slices] = True
+        return counted
+
 
 def parts_by_tile(labels: LabelArray, frame_px: int) -> list[list[Part]]:
     """Cut all candidates into tiles of the model's frame.
@@ -67,11 +84,6 @@ def parts_by_tile(labels: LabelArray, frame_px: int) -> list[list[Part]]:
 
 def _parts_of(labels: LabelArray, window: Window, core: Window) -> list[Part]:
     tile = labels[window.slices]
-    in_core = np.zeros(tile.shape, dtype=bool)
-    in_core[
-        core.row0 - window.row0 : core.row1 - window.row0,
-        core.col0 - window.col0 : core.col1 - window.col0,
-    ] = True
     # A candidate may come into a tile in several pieces: SAM2 is asked for each by itself.
     # Labels of touching candidates never meet: candidates are 4-connected components.
     pieces, _ = ndi.label(tile > 0)
@@ -79,10 +91,10 @@ def _parts_of(labels: LabelArray, window: Window, core: Window) -> list[Part]:
     for number, box in enumerate(ndi.find_objects(pieces), start=1):
         mask = np.zeros(tile.shape, dtype=bool)
         mask[box] = pieces[box] == number
-        if np.count_nonzero(mask & in_core) < MIN_PART_PX:
-            continue
         label = int(tile[box][mask[box]][0])
-        parts.append(Part(label, window, core, mask, prompts_for(mask, tile > 0)))
+        part = Part(label, window, core, mask, prompts_for(mask, tile > 0))
+        if np.count_nonzero(part.inner.crop(mask)) >= MIN_PART_PX:
+            parts.append(part)
     return parts
 
 

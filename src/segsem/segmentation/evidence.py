@@ -70,7 +70,7 @@ def decidedness(logits: FloatImage, boundary: MaskArray) -> float:
     near = ndi.binary_dilation(boundary, iterations=BAND_PX + 1)
     ring = near & ~ndi.binary_dilation(boundary, iterations=BAND_PX - 1)
     if not ring.any():
-        return 0.0
+        return float(np.mean(np.tanh(np.abs(logits) / 4.0)))
     return float(np.mean(np.tanh(np.abs(logits[ring]) / 4.0)))
 
 
@@ -129,19 +129,32 @@ def edge_hits(mask: MaskArray, gradient: tuple[FloatImage, FloatImage]) -> MaskA
 def edge_share(
     mask: MaskArray, gradient: tuple[FloatImage, FloatImage], boundary: MaskArray
 ) -> float:
-    """Share of a mask's boundary on which the image shows an edge; 0 without a boundary."""
+    """Share of a boundary on which the image shows an edge; 1 where there is no boundary."""
     if not boundary.any():
-        return 0.0
+        return 1.0
     return float(np.mean(edge_hits(mask, gradient)[boundary]))
 
 
-def boundary_agreement(mask: MaskArray, other: MaskArray) -> float:
-    """Share of the boundaries of two masks within 2 px of each other; 0 if one is empty."""
+def boundary_agreement(mask: MaskArray, other: MaskArray, counted: MaskArray) -> float:
+    """Share of the boundaries of two masks within 2 px of each other.
+
+    Where neither has a boundary (the inside of a large feature), the share of equal pixels; where
+    only one has, 0.
+
+    Parameters
+    ----------
+    mask, other : (h, w) bool
+        The masks.
+    counted : (h, w) bool
+        Where boundary counts; what it is compared with may lie anywhere.
+    """
     first, second = boundary_of(mask), boundary_of(other)
+    if not (first & counted).any() and not (second & counted).any():
+        return float(np.mean(mask[counted] == other[counted]))
     if not first.any() or not second.any():
         return 0.0
-    to_second = ndi.distance_transform_edt(~second)[first]
-    to_first = ndi.distance_transform_edt(~first)[second]
+    to_second = ndi.distance_transform_edt(~second)[first & counted]
+    to_first = ndi.distance_transform_edt(~first)[second & counted]
     close = np.count_nonzero(to_second <= BOUNDARY_TOLERANCE_PX) + np.count_nonzero(
         to_first <= BOUNDARY_TOLERANCE_PX
     )

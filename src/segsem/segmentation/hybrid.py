@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage as ndi
 
 from segsem.core.contour import SOURCE_CODES, Source
 from segsem.core.params import Routing
 from segsem.core.progress import Progress
-from segsem.core.types import FloatImage, LabelArray, MaskArray
+from segsem.core.types import FloatImage, LabelArray
 from segsem.segmentation.auto_prompts import Part, parts_by_tile
 from segsem.segmentation.candidates import Candidates
 from segsem.segmentation.confidence import Calibration
@@ -29,7 +30,6 @@ from segsem.segmentation.evidence import (
     stability_score,
 )
 from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predictor
-from segsem.segmentation.window import Window
 
 LOGIT_SCALE = 4.0
 """Logits this far from the threshold count as certain, like a margin of half the contrast."""
@@ -79,9 +79,9 @@ class HybridResult:
     owner : (H, W) int32
         Candidate number at each pixel inside a feature, 0 elsewhere.
     source_code : (H, W) uint8
-        Which method stands at and around each feature.
+        Which method stands; in the gaps, that of the nearest feature.
     confidence : (H, W) float32
-        Of what stands at each pixel.
+        Of what stands at each pixel; in the gaps, that of the nearest feature.
     decisions : dict
         By candidate number.
     """
@@ -164,7 +164,7 @@ def _decide(
 ) -> tuple[Decision, FloatImage]:
     field = candidates.field[part.window.slices]
     sauvola_field = np.where(part.mask, np.maximum(field, 0.01), np.minimum(field, -0.01))
-    sauvola = _sauvola_evidence(part.mask, gradient)
+    sauvola = _sauvola_evidence(part, gradient)
     sauvola_confidence = rules.calibration.confidence(Source.SAUVOLA, sauvola)
     figures = {"sauvola_edge": sauvola.edge, "sauvola_confidence": round(sauvola_confidence, 4)}
     if prediction is None:
@@ -191,8 +191,8 @@ def _stand(
     return Decision(part, source, confidence, reason, confidence < POOR, figures)
 
 
-def _sauvola_evidence(mask: MaskArray, gradient: tuple[FloatImage, FloatImage]) -> Evidence:
-    edge = edge_share(mask, gradient, boundary_of(mask))
+def _sauvola_evidence(part: Part, gradient: tuple[FloatImage, FloatImage]) -> Evidence:
+    edge = edge_share(part.mask, gradient, boundary_of(part.mask) & part.counted)
     return Evidence(iou_pred=0.0, stability=0.0, decided=0.0, edge=edge, agreement=0.0)
 
 
@@ -200,13 +200,13 @@ def _sam2_evidence(
     prediction: MaskPrediction, part: Part, gradient: tuple[FloatImage, FloatImage]
 ) -> Evidence:
     mask, logits = prediction.best_mask, prediction.best_logits
-    boundary = boundary_of(mask)
+    boundary = boundary_of(mask) & part.counted
     return Evidence(
         iou_pred=float(np.clip(prediction.iou_pred[0], 0.0, 1.0)),
-        stability=stability_score(logits),
+        stability=stability_score(part.inner.crop(logits)),
         decided=decidedness(logits, boundary),
         edge=edge_share(mask, gradient, boundary),
-        agreement=boundary_agreement(mask, part.mask),
+        agreement=boundary_agreement(mask, part.mask, part.counted),
     )
 
 
@@ -245,14 +245,8 @@ class _Canvas:
     def paint(self, decision: Decision, part_field: FloatImage) -> None:
         """Lay a part's field over the core of its tile; the more certain inside wins."""
         part = decision.part
-        core, window = part.core, part.window
-        inner = Window(
-            core.row0 - window.row0,
-            core.col0 - window.col0,
-            core.row1 - window.row0,
-            core.col1 - window.col0,
-        )
-        new = inner.crop(part_field)
+        core = part.core
+        new = part.inner.crop(part_field)
         old = self.field[core.slices]
         wins = new > old
         self.field[core.slices] = np.where(wins, new, old)
@@ -263,6 +257,14 @@ class _Canvas:
         self.decisions.setdefault(part.label, []).append(decision)
 
     def result(self) -> HybridResult:
+        """Give the gaps the source and confidence of the nearest feature: an edge has two sides."""
+        outside = self.field <= 0
+        if not outside.all():
+            rows, cols = ndi.distance_transform_edt(
+                outside, return_distances=False, return_indices=True
+            )
+            self.source_code = self.source_code[rows, cols]
+            self.confidence = self.confidence[rows, cols]
         return HybridResult(
             self.field, self.owner, self.source_code, self.confidence, self.decisions
         )

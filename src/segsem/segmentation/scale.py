@@ -112,12 +112,17 @@ def smoothing_for(grey: FloatImage, noise: float) -> float | None:
 def phase_width(mask: MaskArray) -> float:
     """Mean width of a phase in px: twice its area over the length of its boundary.
 
+    The image's border is no boundary: only edges between the phases count.
+
     References
     ----------
     Boundary length after Crofton, as in `skimage.measure.perimeter_crofton`.
     """
-    length = float(perimeter_crofton(mask, directions=4))
-    return 2.0 * float(np.count_nonzero(mask)) / max(length, 1.0)
+    area = float(np.count_nonzero(mask))
+    # Each perimeter has the phase's share of the border; together they have all of it.
+    both = perimeter_crofton(mask, directions=4) + perimeter_crofton(~mask, directions=4)
+    border = perimeter_crofton(np.ones_like(mask), directions=4)
+    return 2.0 * area / max(0.5 * float(both - border), 1.0)
 
 
 def window_for(bright_px: float, dark_px: float, shape: tuple[int, ...]) -> int:
