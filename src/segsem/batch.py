@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 from segsem import __version__
 from segsem.batch_report import (
@@ -42,7 +43,6 @@ from segsem.export.selection import check_pixel_size
 from segsem.export.summary_csv import SummaryRow, failed_row, summary_row, write_summary
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
-from segsem.imaging.read import ImageSource
 from segsem.pipeline import extract_steps
 from segsem.segmentation.predictor import Predictor
 
@@ -54,6 +54,19 @@ _log = logging.getLogger(__name__)
 
 _UNFORESEEN = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, ValueError)
 """What an image that nobody thought of may raise; torch's out-of-memory is a RuntimeError."""
+
+
+class ImageSource(Protocol):
+    """An image that is yet to be read."""
+
+    @property
+    def image_id(self) -> str:
+        """Unique in the batch; names the image's folder."""
+        ...
+
+    def read(self) -> SEMImage:
+        """Read it; the image's `name` is the id."""
+        ...
 
 
 @dataclass(slots=True)

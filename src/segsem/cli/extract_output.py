@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
+from rich.text import Text
 
 from segsem.batch_report import BatchReport, ImageOutcome, ImageStatus, ImageStep
 from segsem.core.contour import Source
@@ -42,46 +43,49 @@ class Presenter(Protocol):
 class Lines:
     """Plain lines: results on stdout, warnings and errors on stderr."""
 
-    def __init__(self) -> None:
-        self._console: Console | None = None
-
     def step(self, step: Progress) -> None:
         """Say nothing: a log file has no use for steps."""
 
     def image(self, outcome: ImageOutcome, n_images: int) -> None:
         """One line for the image, one for each warning; a lone image's error comes at the end."""
         if outcome.status is not ImageStatus.FAILED:
-            typer.echo(f"{outcome.image_id}: {describe(outcome)}")
+            self._say(f"{outcome.image_id}: {describe(outcome)}")
         for warning in outcome.warnings:
-            typer.echo(f"warning: {outcome.image_id}: {warning}", err=True)
+            self._say(f"warning: {outcome.image_id}: {warning}", err=True)
         if outcome.error is not None and n_images > 1:
-            typer.echo(f"error: {outcome.image_id}: {outcome.error}", err=True)
+            self._say(f"error: {outcome.image_id}: {outcome.error}", err=True)
 
     def report(self, report: BatchReport) -> None:
         """Name the files and sum up."""
         for line in files_written(report):
-            typer.echo(line)
+            self._say(line)
         if any(outcome.folder is not None for outcome in report.outcomes):
-            typer.echo(sum_up(report))
+            self._say(sum_up(report))
+
+    def _say(self, line: str, *, err: bool = False) -> None:
+        typer.echo(line, err=err)
 
 
 class Bar(Lines):
     """The same lines above a progress bar."""
 
     def __init__(self, bar: ProgressBar) -> None:
-        super().__init__()
         self._bar = bar
         self._task = bar.add_task("", total=None, doing="")
 
     def step(self, step: Progress) -> None:
         """Move the bar between images, and say what is going on within one."""
-        doing = f"{step.image_id}: {step.message}" if isinstance(step, ImageStep) else step.message
-        self._bar.update(self._task, doing=doing)
+        if isinstance(step, ImageStep):
+            self._bar.update(self._task, doing=f"{step.image_id}: {step.message}")
+        else:
+            self._bar.update(self._task, total=step.total, completed=step.done, doing=step.message)
 
-    def image(self, outcome: ImageOutcome, n_images: int) -> None:
-        """Count the image."""
-        super().image(outcome, n_images)
-        self._bar.update(self._task, total=n_images, advance=1)
+    def _say(self, line: str, *, err: bool = False) -> None:
+        if err and not sys.stderr.isatty():
+            super()._say(line, err=True)
+        else:
+            # Through the bar's own console, which moves the bar out of the way.
+            self._bar.console.print(Text(line), soft_wrap=True)
 
 
 class Events:
@@ -154,7 +158,7 @@ def describe(outcome: ImageOutcome) -> str:
     if row.regions:
         parts[0] += f" ({_by_source(_sources(row))})"
     if row.needs_human:
-        parts.append(f"{row.needs_human} to be decided by a person")
+        parts.append(f"{row.needs_human} doubtful")
     parts.append(_pixel_size(row))
     if outcome.status is ImageStatus.KEPT:
         parts.append("complete from an earlier run")
@@ -183,7 +187,7 @@ def sum_up(report: BatchReport) -> str:
     parts = [
         f"{_count(len(rows), 'image')}: {_count(sum(row.regions or 0 for row in rows), 'region')}",
         _by_source(counts) or "no source",
-        f"{doubtful} to be decided by a person",
+        f"{doubtful} doubtful",
         sizes[0] if len(sizes) == 1 else f"{len(sizes)} pixel sizes",
     ]
     return ", ".join(parts)
