@@ -1,1 +1,1 @@
-"""The inference process and its client."""
+"""One process that holds the model and the embeddings, and the client that talks to it."""

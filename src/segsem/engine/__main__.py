@@ -1,0 +1,60 @@
+"""`python -m segsem.engine`: the process that holds the model."""
+
+from __future__ import annotations
+
+import os
+
+# Set before torch loads its OpenMP: spinning threads starve every other program on few cores.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import argparse
+import importlib
+import logging
+import sys
+from typing import BinaryIO, cast
+
+from segsem.core.exceptions import UsageError
+from segsem.engine.server import Server
+from segsem.engine.service import PredictorFactory
+
+DEFAULT_PREDICTOR = "segsem.models.load:load_predictor"
+
+
+def main() -> None:
+    """Serve requests from stdin on stdout until stdin ends."""
+    parser = argparse.ArgumentParser(prog="python -m segsem.engine", description=__doc__)
+    parser.add_argument(
+        "--predictor",
+        default=DEFAULT_PREDICTOR,
+        metavar="MODULE:FACTORY",
+        help="callable that makes a predictor from a model's name",
+    )
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    answers = _claim_stdout()
+    Server(sys.stdin.buffer, answers, _lazy_factory(options.predictor)).run(exit_at_eof=True)
+
+
+def _claim_stdout() -> BinaryIO:
+    # Libraries that print, in C too, must not write into our messages.
+    private = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return cast("BinaryIO", private)
+
+
+def _lazy_factory(spec: str) -> PredictorFactory:
+    module, _, name = spec.partition(":")
+    if not module or not name:
+        msg = f"Expected --predictor MODULE:FACTORY, but got {spec!r}"
+        raise UsageError(msg)
+
+    def factory(model: str) -> object:
+        # Imported when a model is asked for, so that the engine itself answers at once.
+        return getattr(importlib.import_module(module), name)(model)
+
+    return cast("PredictorFactory", factory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The client against the real process, with a predictor that needs no torch."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from segsem.core.exceptions import ModelError
+from segsem.engine.answers import EngineState, StaleAnswerError
+from segsem.engine.client import EngineClient
+from segsem.segmentation.prompts import Prompts
+
+WAIT_S = 60.0
+ON_SQUARE = Prompts([(60.0, 60.0)], [1])
+ON_FAR_SQUARE = Prompts([(320.0, 520.0)], [1])
+
+
+@pytest.fixture
+def states() -> queue.Queue[tuple[EngineState, str]]:
+    return queue.Queue()
+
+
+@pytest.fixture
+def client(fake_engine: tuple[str, ...], states: queue.Queue[Any]) -> Iterator[EngineClient]:
+    engine = EngineClient("fake", lambda *told: states.put(told), fake_engine)
+    yield engine
+    engine.close()
+
+
+def wait_for(states: queue.Queue[Any], wanted: EngineState) -> list[EngineState]:
+    seen = []
+    while not seen or seen[-1] is not wanted:
+        seen.append(states.get(timeout=WAIT_S)[0])
+    return seen
+
+
+def test_predicts_in_a_window_at_native_resolution(client: EngineClient, squares: Any) -> None:
+    facts = client.start().result(WAIT_S)
+    assert (facts.name, facts.frame_px) == ("fake", 256)
+    client.set_image("a", squares)
+    answer = client.predict("a", ON_FAR_SQUARE).result(WAIT_S)
+    assert len(answer) == 3
+    assert answer.iou_pred == pytest.approx((0.9, 0.7, 0.5))
+    assert answer.mask(0).shape == (256, 256)
+    painted = np.zeros(squares.shape, bool)
+    painted[answer.slices] = answer.mask(0)
+    np.testing.assert_array_equal(painted[300:340, 500:540], True)
+    assert painted.sum() == 40 * 40
+
+
+def test_a_second_prompt_does_not_encode_again(client: EngineClient, squares: Any) -> None:
+    client.start().result(WAIT_S)
+    client.set_image("a", squares)
+    client.predict("a", ON_SQUARE).result(WAIT_S)
+    both = Prompts([(60.0, 60.0), (70.0, 70.0)], [1, 1])
+    client.predict("a", both).result(WAIT_S)
+    assert client.stats().result(WAIT_S)["encoded"] == 1
+    client.predict("a", ON_FAR_SQUARE).result(WAIT_S)
+    assert client.stats().result(WAIT_S)["encoded"] == 2
+
+
+def test_an_object_larger_than_the_frame_gets_a_larger_window(
+    client: EngineClient, squares: Any
+) -> None:
+    client.start().result(WAIT_S)
+    client.set_image("a", squares)
+    answer = client.predict("a", Prompts(box_rc=(5.0, 5.0, 380.0, 580.0))).result(WAIT_S)
+    assert answer.mask(0).shape == squares.shape
+
+
+def test_only_the_newest_question_is_answered(client: EngineClient, squares: Any) -> None:
+    client.start()
+    client.set_image("a", squares)
+    asked = [client.predict("a", ON_SQUARE) for _ in range(5)]
+    assert asked[-1].result(WAIT_S).mask(0).any()
+    for earlier in asked[:-1]:
+        assert isinstance(earlier.exception(WAIT_S), StaleAnswerError)
+
+
+def test_cancelled_questions_are_stale(client: EngineClient, squares: Any) -> None:
+    client.start()
+    client.set_image("a", squares)
+    asked = client.predict("a", ON_SQUARE)
+    client.cancel()
+    assert isinstance(asked.exception(WAIT_S), StaleAnswerError)
+
+
+def test_a_killed_engine_comes_back_with_its_image(
+    client: EngineClient, squares: Any, states: queue.Queue[Any]
+) -> None:
+    client.start().result(WAIT_S)
+    client.set_image("a", squares)
+    before = client.predict("a", ON_SQUARE).result(WAIT_S)
+    first_pid = client.pid
+    assert first_pid is not None
+    wait_for(states, EngineState.READY)
+    psutil.Process(first_pid).kill()
+    wait_for(states, EngineState.STARTING)
+    after = client.predict("a", ON_SQUARE).result(WAIT_S)
+    assert client.pid != first_pid
+    np.testing.assert_array_equal(after.logits, before.logits)
+
+
+def test_a_question_survives_the_death_of_the_engine(client: EngineClient, squares: Any) -> None:
+    loading = client.start()
+    client.set_image("a", squares)
+    asked = client.predict("a", ON_SQUARE)
+    assert client.pid is not None
+    psutil.Process(client.pid).kill()
+    assert asked.result(WAIT_S).mask(0).sum() == 40 * 40
+    assert loading.result(WAIT_S).name == "fake"
+
+
+def test_out_of_memory_says_what_to_do(
+    client: EngineClient, squares: Any, states: queue.Queue[Any]
+) -> None:
+    client.start().result(WAIT_S)
+    client.set_image("a", np.full_like(squares, 13))
+    error = client.predict("a", ON_SQUARE).exception(WAIT_S)
+    assert isinstance(error, ModelError)
+    assert "smaller" in str(error)
+    assert "\n" not in str(error)
+    wait_for(states, EngineState.FAILED)
+    client.set_image("b", squares)
+    assert client.predict("b", ON_SQUARE).result(WAIT_S).mask(0).any()
+
+
+def test_a_missing_model_is_one_clear_line(fake_engine: tuple[str, ...]) -> None:
+    client = EngineClient("missing", None, fake_engine)
+    error = client.start().exception(WAIT_S)
+    client.close()
+    assert isinstance(error, ModelError)
+    assert "segsem doctor" in str(error)
+
+
+def test_an_engine_that_cannot_start_is_given_up(states: queue.Queue[Any]) -> None:
+    client = EngineClient("fake", lambda *told: states.put(told), ("--no-such-option",))
+    error = client.start().exception(WAIT_S)
+    client.close()
+    assert isinstance(error, ModelError)
+    assert "no-such-option" in str(error)
+    assert EngineState.FAILED in wait_for(states, EngineState.STOPPED)
+
+
+def test_close_leaves_no_process(client: EngineClient) -> None:
+    client.start().result(WAIT_S)
+    assert client.pid is not None
+    process = psutil.Process(client.pid)
+    client.close()
+    assert not process.is_running()
+    assert isinstance(client.predict("a", ON_SQUARE).exception(WAIT_S), ModelError)
+
+
+def test_the_engine_ends_with_its_requests(fake_engine: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "segsem.engine", *fake_engine]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=WAIT_S, check=False)
+    assert done.returncode == 0
+
+
+def test_the_client_needs_no_torch_and_no_qt() -> None:
+    code = (
+        "import sys, segsem.engine.client;"
+        "print([m for m in ('torch', 'cv2', 'PyQt5', 'napari', 'qtpy') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert shown.stdout.strip() == "[]"
