@@ -23,6 +23,7 @@ from segsem.core.params import (
 from segsem.core.progress import Progress
 
 if TYPE_CHECKING:
+    from segsem.batch import ImageSource
     from segsem.batch_report import BatchOptions, BatchReport
     from segsem.cli.extract_output import Presenter
     from segsem.imaging.read import ImageSource
