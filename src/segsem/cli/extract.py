@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from segsem.batch import ImageSource
     from segsem.batch_report import BatchOptions, BatchReport
     from segsem.cli.extract_output import Presenter
-    from segsem.imaging.read import ImageSource
+    from segsem.imaging.discover import ImageSource
     from segsem.segmentation.predictor import Predictor
 
 DEFAULT_MODEL = "segsem-nano"
@@ -113,7 +113,7 @@ def extract(
     )
     from segsem.batch import check_writable
     from segsem.batch_report import BatchOptions
-    from segsem.imaging.read import discover
+    from segsem.imaging.discover import discover
 
     options = BatchOptions(_formats(formats), force, allow_needs_human)
     with _presenter(events) as presenter:

@@ -58,12 +58,10 @@ def _luminance(rgb: npt.NDArray[Any]) -> tuple[ImageArray, tuple[str, ...]]:
     if checked.dtype.kind == "u":
         luma = np.rint(luma)
     tolerance = GREY_TOLERANCE if checked.dtype == np.uint8 else 0
-    is_coloured = spread > tolerance
     warnings: tuple[str, ...] = ()
-    if is_coloured.any():
-        warnings = (
-            f"colour image ({np.count_nonzero(is_coloured)} coloured pixels); its luminance is used",
-        )
+    n_coloured = int(np.count_nonzero(spread > tolerance))
+    if n_coloured:
+        warnings = (f"colour image ({n_coloured} coloured pixels); its luminance is used",)
     return luma.astype(checked.dtype), warnings
 
 

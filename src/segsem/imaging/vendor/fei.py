@@ -47,7 +47,8 @@ def parse_fei(tag: object, code: int, stored_shape: tuple[int, int]) -> VendorRe
     scan_shape = _scan_shape(sections)
     size, detail, warnings = _pixel_size(sections, scan_shape, stored_shape, label)
     source = f"{label} {detail}"
-    size, resized = fit_to_stored(size, scan_shape, stored_shape, source)
+    full_shape = _full_shape(sections, scan_shape, stored_shape)
+    size, resized = fit_to_stored(size, full_shape, stored_shape, source)
     scan_h = scan_shape[0] if scan_shape[1] == stored_shape[1] else None
     return VendorRecord(source, size, scan_h, _kept(sections), warnings + resized)
 
@@ -69,6 +70,19 @@ def _scan_shape(sections: Sections) -> tuple[int | None, int | None]:
     if width is None:
         width = to_count(sections.get("DataBar", {}).get("ScanResolution"))
     return height, width
+
+
+def _full_shape(
+    sections: Sections, scan_shape: tuple[int | None, int | None], stored_shape: tuple[int, int]
+) -> tuple[int | None, int | None]:
+    """Shape of the file as saved: with the data bar where the stored shape looks like it."""
+    scan_h, scan_w = scan_shape
+    bar = to_count(sections.get("PrivateFei", {}).get("DatabarHeight"))
+    if scan_h is None or scan_w is None or bar is None:
+        return scan_shape
+    aspect = stored_shape[0] / stored_shape[1]
+    with_bar = abs((scan_h + bar) / scan_w - aspect)
+    return (scan_h + bar if with_bar < abs(scan_h / scan_w - aspect) else scan_h), scan_w
 
 
 def _pixel_size(

@@ -60,15 +60,18 @@ def parse_zeiss(tag: object, stored_shape: tuple[int, int]) -> VendorRecord | No
     by_width = None if width_nm is None else width_nm / stored_w
     image_nm = _sharpened(tag, _length_nm(tag, "ap_image_pixel_size"))
     frame_nm = _sharpened(tag, _length_nm(tag, "ap_pixel_size"))
+    scale = _FRAME_WIDTH_PX / stored_w
     warnings: tuple[str, ...] = ()
     if image_nm is not None:
         source = f"vendor tag Zeiss {TAG} ap_image_pixel_size"
         size, warnings = square(image_nm, source)
         size, resized = fit_to_stored(size, _store_shape(tag), stored_shape, source)
         warnings += resized
-    elif frame_nm is not None:
+    elif frame_nm is not None and (by_width is None or _agree(by_width, frame_nm * scale)):
         source = f"vendor tag Zeiss {TAG} ap_pixel_size x {_FRAME_WIDTH_PX}/{stored_w}"
-        size, warnings = square(frame_nm * _FRAME_WIDTH_PX / stored_w, source)
+        size, warnings = square(frame_nm * scale, source)
+        if by_width is None and stored_w != _FRAME_WIDTH_PX:
+            warnings += (f"{source} rests on that frame width alone; check the scale",)
     else:
         source = f"vendor tag Zeiss {TAG} ap_width / {stored_w} px"
         size, warnings = square(by_width, source)
@@ -111,8 +114,12 @@ def _store_shape(tag: Mapping[Any, Any]) -> tuple[int | None, int | None]:
     return to_count(sides[1]), to_count(sides[0])
 
 
+def _agree(one_nm: float, other_nm: float) -> bool:
+    return abs(one_nm - other_nm) <= _DISAGREEMENT * abs(other_nm)
+
+
 def _disagreement(size_nm: float, by_width_nm: float, source: str) -> tuple[str, ...]:
-    if abs(by_width_nm / size_nm - 1) <= _DISAGREEMENT:
+    if _agree(by_width_nm, size_nm):
         return ()
     return (
         f"{source} gives {size_nm:.5g} nm/px, but the field of view in the same tag gives "
