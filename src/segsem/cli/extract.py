@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from segsem.batch import ImageSource
     from segsem.batch_report import BatchOptions, BatchReport
     from segsem.cli.extract_output import Presenter
-    from segsem.imaging.discover import ImageSource
     from segsem.segmentation.predictor import Predictor
 
 DEFAULT_MODEL = "segsem-nano"
