@@ -407,6 +407,29 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path, extraction: Extract
         assert first.read_bytes() == second.read_bytes()
 
 
+def test_gds_carries_a_fixed_time(tmp_path: Path, extraction: Extraction) -> None:
+    write_layouts([extraction], tmp_path, formats=[LayoutFormat.GDSII])
+    assert gdstk.gds_timestamp(tmp_path / "contours.gds").year == 2000
+
+
+@BOTH
+def test_every_point_of_a_dense_path_is_kept(
+    tmp_path: Path,
+    extraction: Extraction,
+    contour: Callable[..., Contour],
+    region: Callable[..., Region],
+    suffix: str,
+) -> None:
+    # 0.1 px apart, that is 0.15 nm, with a corner at every other point.
+    points = np.array([[10 + 0.1 * i, 20 + 0.3 * (i % 2)] for i in range(50)])
+    line = contour(1, points, closed=False)
+    image = replace(extraction, regions=(region(1, (0, 0, 9, 9), line),))
+    write_layouts([image], tmp_path)
+    ((kind, got),) = read_klayout(tmp_path / f"contours.{suffix}")[cell_name("site 07")][3, 0]
+    assert kind == "path"
+    np.testing.assert_allclose(got, expected_nm(points), atol=0.0501)
+
+
 @pytest.mark.parametrize(
     "image_id", ["S1", "wafer 3, site/7", "ä" * 50, "x" * 200, "$_?", "\udcff"]
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -8,11 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from segsem.core.contour import Contour
 from segsem.core.exceptions import ExportError, InputError
 from segsem.core.extraction import Extraction
-from segsem.export.labels import read_labels, write_labels
+from segsem.export.labels import (
+    read_confidence,
+    read_labels,
+    write_confidence,
+    write_labels,
+)
 from segsem.export.outputs import write_results
 from segsem.export.results import find_results, read_results
 
@@ -168,3 +176,23 @@ def test_regions_json_is_valid_json_for_strict_parsers(
     write_results(extraction, tmp_path)
     text = (tmp_path / "site 07" / "regions.json").read_text(encoding="utf-8")
     json.loads(text, parse_constant=lambda name: pytest.fail(name))
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_a_spoilt_tiff_is_read_or_refused(
+    tmp_path: Path, extraction: Extraction, data: st.DataObject
+) -> None:
+    for name, write, read in (
+        ("labels.tif", write_labels, read_labels),
+        ("confidence.tif", write_confidence, read_confidence),
+    ):
+        write(tmp_path / name, extraction)
+        content = bytearray((tmp_path / name).read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        (tmp_path / name).write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        with suppress(InputError):
+            read(tmp_path / name)

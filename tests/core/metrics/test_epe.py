@@ -287,3 +287,12 @@ def test_little_truth_is_not_rateable() -> None:
 def test_senseless_parameters(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="Expected `"):
         EPEParams(**change)
+
+
+def test_a_contour_closed_along_the_border_is_not_extra_as_well() -> None:
+    down, up = line_edges(100.0, LINE_WIDTH)
+    closed = Polyline(np.vstack([down.vertices_rc, up.vertices_rc]), True)
+    params = EPEParams(margin_px=0.0)
+    samples = compare_contours([closed], [down, up], SHAPE, params=params)
+    assert samples.border_length_px == pytest.approx(2 * LINE_WIDTH, rel=0.1)
+    assert samples.extra_length_px == 0

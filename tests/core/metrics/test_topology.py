@@ -82,6 +82,9 @@ def test_small_truth_may_be_found_or_not() -> None:
     truth[0:2, 0:5] = 8
     for preds in (TRUTH, truth):
         assert match_regions(preds, truth, min_area_px=20).perfect
+    sliver = TRUTH.copy()
+    sliver[0:9, 4:7] = 8
+    assert match_regions(sliver, truth, min_area_px=20).perfect
     assert match_regions(TRUTH, truth).missing == (8,)
     speck = TRUTH.copy()
     speck[95:97, 95:97] = 9
