@@ -67,6 +67,20 @@ def nm_to_rc(points_xy_nm: PointsXY, height_px: int, pixel_size_nm: PixelSize) -
     return np.stack([row, col], axis=-1)
 
 
+def resampled_rc(points_rc: PointsRC, scale_rc: tuple[float, float]) -> PointsRC:
+    """Image points after the image was resized about its upper-left corner.
+
+    Parameters
+    ----------
+    points_rc : (..., 2) array
+        Points as (row, column) in px.
+    scale_rc : (float, float)
+        New size over old size, along rows and columns.
+    """
+    points = np.asarray(points_rc, dtype=np.float64)
+    return (points + 0.5) * np.asarray(scale_rc, dtype=np.float64) - 0.5
+
+
 def direction_rc_to_nm(directions_rc: PointsRC, pixel_size_nm: PixelSize) -> PointsXY:
     """Directions tangent to a curve, from the image to the layout frame, length 1.
 

@@ -1,0 +1,153 @@
+"""`segsem models`: list, add, verify, score, and train the bundled model anew."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from segsem.core.exceptions import ModelError, UsageError
+from segsem.core.progress import Progress
+from segsem.models import store
+from segsem.models.registry import MODELS, NANO
+
+ADD_MODULE = "segsem.models.add"
+PRETRAIN_MODULE = "segsem.training.pretrain"
+SCORE_MODULE = "segsem.training.score"
+TRAIN_COMMAND = "segsem models train-nano -o DIR --steps {steps} --seed {seed}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    models = typer.Typer(no_args_is_help=True, help="The models that are here, and new ones.")
+    models.command("list")(list_models)
+    models.command("add")(add)
+    models.command("verify")(verify)
+    models.command("score")(score)
+    models.command("train-nano")(train_nano)
+    app.add_typer(models, name="models")
+
+
+def list_models() -> None:
+    """List known models, and which of them are here."""
+    installed = store.installed_models()
+    table = Table("name", "configuration", "here", "licence or source", box=None)
+    for name, spec in MODELS.items():
+        here = str(installed[name]) if name in installed else "no: segsem models add"
+        table.add_row(name, spec.config, here, spec.licence)
+    for name, folder in installed.items():
+        if name not in MODELS:
+            description = store.read_description(folder)
+            source = str(description.provenance.get("added_from", ""))
+            table.add_row(name, description.config, str(folder), source)
+    Console(soft_wrap=True).print(table)
+
+
+def add(
+    file: Annotated[Path, typer.Argument(help="Weights: .pt or .safetensors.")],
+    config: Annotated[str, typer.Option(help="Configuration, e.g. sam2.1_hiera_t.")],
+    name: Annotated[str | None, typer.Option(help="Name of the added model.")] = None,
+) -> None:
+    """Check a weights file against an architecture and add it to the user's models."""
+    description = importlib.import_module(ADD_MODULE).add_model(file, config, name)
+    typer.echo(f"added {description.name}: {store.folder_for(description.name)}")
+
+
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(help="Name or folder; all models by default.")
+    ] = None,
+) -> None:
+    """Check the weights that are here against their hashes."""
+    folders = [store.find_model(name)] if name else list(store.installed_models().values())
+    if not folders:
+        msg = "No model is here. Reinstall napari-segsem, which brings segsem-nano."
+        raise ModelError(msg)
+    damaged = []
+    for folder in folders:
+        try:
+            description = store.verify(folder)
+        except ModelError as error:
+            damaged.append(error)
+            continue
+        typer.echo(f"ok  {description.name}  {description.weights_sha256}")
+    if damaged:
+        raise damaged[0]
+
+
+def score(
+    model: Annotated[str, typer.Option(help="Name or model folder.")] = NANO.name,
+    frames: Annotated[
+        int, typer.Option(min=1, help="Synthetic frames, or frames per image.")
+    ] = 100,
+    size_px: Annotated[int, typer.Option(min=64, help="Side of a frame (px).")] = 256,
+    images: Annotated[Path | None, typer.Option(help="Folder of real images instead.")] = None,
+    references: Annotated[Path | None, typer.Option(help="Their masks, same names.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Measure IoU by kind of prompt, on synthetic frames never trained on or on real ones."""
+    if (images is None) != (references is None):
+        msg = "Expected --images together with --references, but got one of them"
+        raise UsageError(msg)
+    scoring: Any = importlib.import_module(SCORE_MODULE)
+    predictor = importlib.import_module("segsem.models.load").load_predictor(model, device)
+    if images is None:
+        source = scoring.synthetic_frames(frames, size_px)
+    else:
+        source = scoring.reference_frames(images, references, size_px, frames)
+    table = Table("prompt", "objects", "mean IoU", "best of three", "IoU > 0.85", box=None)
+    for row in _shown(scoring.score(predictor, source)):
+        table.add_row(
+            row.kind,
+            str(row.count),
+            f"{row.mean_iou:.3f}",
+            f"{row.best_of_three:.3f}",
+            f"{row.over_85:.2f}",
+        )
+    Console(soft_wrap=True).print(table)
+
+
+def train_nano(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new model.")],
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 7000,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train segsem-nano from scratch on synthetic crops."""
+    device = importlib.import_module("segsem.models.load").choose_device(device)
+    pretrain: Any = importlib.import_module(PRETRAIN_MODULE)
+    options = pretrain.TrainOptions(steps=steps, seed=seed)
+    model = _shown(pretrain.pretrain_nano(out, options, resume, device))
+    provenance = {
+        "command": TRAIN_COMMAND.format(steps=steps, seed=seed),
+        "steps": steps,
+        "steps_done": steps,
+        "seed": seed,
+        "data": "segsem.synth.training.random_crop, drawn while training",
+    }
+    writer: Any = importlib.import_module(ADD_MODULE)
+    description = writer.write_model(model, out, NANO.name, NANO.config, provenance)
+    typer.echo(f"wrote {out / store.WEIGHTS_FILE}  {description.weights_sha256}")
+
+
+def _shown(steps: Generator[Progress, None, Any]) -> Any:
+    """Drain long work under a progress bar on stderr, and return its result."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            bar.update(
+                task, completed=step.done, total=step.total or None, description=step.message
+            )

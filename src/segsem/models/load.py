@@ -1,0 +1,71 @@
+"""`load_predictor`: a model by name or folder. Torch is loaded when it is called, not before."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from segsem.core.exceptions import ModelError
+from segsem.models.store import WEIGHTS_FILE, find_model, verify
+from segsem.segmentation.predictor import Predictor
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def load_predictor(name_or_dir: str | Path = "segsem-nano", device: str = "auto") -> Predictor:
+    """Load a model and make it answer prompts.
+
+    Parameters
+    ----------
+    name_or_dir : str or Path
+        A name of `segsem models list`, or a model folder.
+    device : str
+        `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    ModelError
+        If the model is not here, is damaged or does not fit, or the device is not there.
+    """
+    folder = find_model(name_or_dir)
+    description = verify(folder)
+    # By name: this module, and so the command line and the plugin, never depends on torch.
+    model: Any = importlib.import_module("segsem.models.build").build_model(description.config)
+    weights: Any = importlib.import_module("segsem.models.weights")
+    path = folder / WEIGHTS_FILE
+    weights.load_state(model, weights.read_state(path), str(path))
+    sam2: Any = importlib.import_module("segsem.segmentation.sam2_predictor")
+    predictor: Predictor = sam2.SAM2Predictor(
+        model,
+        description.name,
+        description.weights_sha256,
+        description.frame_px,
+        choose_device(device),
+    )
+    return predictor
+
+
+def choose_device(device: str) -> str:
+    """Resolve `auto`, and refuse a device that is not there.
+
+    Raises
+    ------
+    ModelError
+        If the device is unknown or not available.
+    """
+    torch: Any = importlib.import_module("torch")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = device.split(":")[0]
+    available = {"cpu": True, "cuda": torch.cuda.is_available()}
+    available["mps"] = bool(torch.backends.mps.is_available())
+    if not available.get(kind, False):
+        there = ", ".join(name for name, here in available.items() if here)
+        msg = f"Device {device!r} is not available here. Choose one of: auto, {there}."
+        raise ModelError(msg)
+    return device

@@ -1,0 +1,94 @@
+"""State dicts: safetensors in and out, official `.pt` files in; never an unpickled object."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from segsem.core.exceptions import ModelError
+from segsem.core.files import atomic_path
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict.
+
+    Parameters
+    ----------
+    path : Path
+        `.safetensors`, or a `.pt` as Meta publishes it (the state dict, or a dict with it under
+        `model`).
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, or would have to be unpickled.
+    """
+    if not path.is_file():
+        msg = f"Expected a weights file, but {path} is not there."
+        raise ModelError(msg)
+    try:
+        if path.suffix == ".safetensors":
+            loaded = load_file(path)
+        else:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        msg = (
+            f"{path} is not a usable weights file ({reason}). "
+            "Expected .safetensors, or an official .pt of tensors only; download it again."
+        )
+        raise ModelError(msg) from error
+    state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+        msg = f"{path} holds no state dict: expected names and tensors."
+        raise ModelError(msg)
+    return state
+
+
+def load_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict into a model that it fits exactly.
+
+    Parameters
+    ----------
+    model : nn.Module
+    state : mapping of str to Tensor
+    source : str
+        Named in the message.
+
+    Raises
+    ------
+    ModelError
+        If it does not fit; names the first key that differs.
+    """
+    difference = first_difference(model.state_dict(), state)
+    if difference is not None:
+        msg = f"{source} does not fit this architecture: {difference}. Choose another --config."
+        raise ModelError(msg)
+    model.load_state_dict(dict(state))
+
+
+def first_difference(wanted: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str | None:
+    """Say where two state dicts differ first, in the model's own order; None where they agree."""
+    for key, tensor in wanted.items():
+        if key not in got:
+            return f"{key} is missing"
+        if got[key].shape != tensor.shape:
+            return f"{key} has shape {tuple(got[key].shape)}, expected {tuple(tensor.shape)}"
+    extra = [key for key in got if key not in wanted]
+    return f"{extra[0]} is not part of it" if extra else None
+
+
+def save_state(model: nn.Module, path: Path) -> None:
+    """Write a model's state dict as safetensors, atomically."""
+    state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary)

@@ -1,0 +1,233 @@
+"""The `Predictor` built on SAM2; stateless between calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from segsem.core.exceptions import InputError, ModelError
+from segsem.core.types import ImageArray
+from segsem.imaging.image import SEMImage
+from segsem.imaging.normalise import normalise
+from segsem.segmentation.frame import Frame, choose_frame
+from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction
+from segsem.segmentation.prompts import Prompts
+from segsem.segmentation.sam2_forward import (
+    Features,
+    decode_prompts,
+    encode_pixels,
+    normalise_pixels,
+)
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam2_base import SAM2Base
+    from torch import Tensor
+
+CHUNK_CELLS = 32 * 64 * 64
+"""Low-resolution mask cells decoded at once: 32 prompts in a 256-px frame, 2 in SAM2's own."""
+
+LOGIT_LIMIT = 32.0
+"""Low-resolution logits are clipped there before they are handed out, as SAM2 does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """What `ImageEmbedding.features` holds: the frame and the model's features in it."""
+
+    frame: Frame
+    features: Features
+
+
+class SAM2Predictor:
+    """Encodes images and answers prompts with a SAM2 model.
+
+    Parameters
+    ----------
+    model : SAM2Base
+        With its weights; put into evaluation mode and moved to the device.
+    name : str
+        As in the registry.
+    weights_sha256 : str
+        Hash of the weights file.
+    frame_px : int
+        Side of the model's square frame.
+    device : str
+        As torch names it.
+    """
+
+    def __init__(
+        self, model: SAM2Base, name: str, weights_sha256: str, frame_px: int, device: str = "cpu"
+    ) -> None:
+        self._model = model.to(device).eval()
+        self._name = name
+        self._weights_sha256 = weights_sha256
+        self._frame_px = frame_px
+        self._device = torch.device(device)
+        # SAM2's own prompt encoder knows one frame; ours takes any.
+        self._fixed = not getattr(model.sam_prompt_encoder, "any_frame", False)
+
+    @property
+    def name(self) -> str:
+        """Model name, as in the registry."""
+        return self._name
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights file."""
+        return self._weights_sha256
+
+    @property
+    def frame_px(self) -> int:
+        """Side of the model's square frame in px."""
+        return self._frame_px
+
+    def encode(self, image: SEMImage | ImageArray) -> ImageEmbedding:
+        """Encode a whole image, or a (H, W) uint8 crop that is already normalised.
+
+        Parameters
+        ----------
+        image : SEMImage or (H, W) uint8 array
+            An image larger than the frame is reduced, its aspect kept.
+
+        Returns
+        -------
+        ImageEmbedding
+
+        Raises
+        ------
+        InputError
+            If an array is not (H, W) uint8, or has no pixels.
+        """
+        grey = normalise(image) if isinstance(image, SEMImage) else image
+        if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
+            msg = (
+                f"Expected a (H, W) uint8 image, but got shape {grey.shape}, dtype {grey.dtype}. "
+                "Pass a SEMImage, or normalise the array first."
+            )
+            raise InputError(msg)
+        frame = choose_frame((grey.shape[0], grey.shape[1]), self._frame_px, fixed=self._fixed)
+        with torch.inference_mode():
+            features = encode_pixels(self._model, self._pixels(frame.place(grey), frame))
+        encoded = _Encoded(frame, features)
+        image_sha256 = hashlib.sha256(grey.tobytes()).hexdigest()
+        signature = f"{image_sha256}:{self._weights_sha256}:{frame.side_px}"
+        return ImageEmbedding(frame.shape, frame.filled, encoded, signature)
+
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
+        """Answer one prompt with three masks, best first as the model itself ranks them."""
+        return self.decode_batch(embedding, [prompts])[0]
+
+    def decode_batch(
+        self, embedding: ImageEmbedding, prompts: Sequence[Prompts]
+    ) -> list[MaskPrediction]:
+        """Answer many independent prompts on one embedding, each as `decode` would.
+
+        Parameters
+        ----------
+        embedding : ImageEmbedding
+            From this predictor.
+        prompts : sequence of Prompts
+            In the encoded image's frame.
+
+        Returns
+        -------
+        list of MaskPrediction
+            In the order of the prompts.
+
+        Raises
+        ------
+        ModelError
+            If the embedding is another model's.
+        InputError
+            If a `mask_input` has not the shape of `low_res_logits`.
+        """
+        encoded = self._checked(embedding)
+        groups: dict[tuple[int, bool, bool], list[int]] = defaultdict(list)
+        for i, prompt in enumerate(prompts):
+            kind = len(prompt.points_rc), prompt.box_rc is not None, prompt.mask_input is not None
+            groups[kind].append(i)
+        cells = (encoded.frame.side_px // 4) ** 2
+        chunk = max(CHUNK_CELLS // cells, 1)
+        answers: dict[int, MaskPrediction] = {}
+        for indices in groups.values():
+            for start in range(0, len(indices), chunk):
+                part = indices[start : start + chunk]
+                found = self._decode_alike(encoded, [prompts[i] for i in part])
+                answers.update(zip(part, found, strict=True))
+        return [answers[i] for i in range(len(prompts))]
+
+    @torch.inference_mode()
+    def _decode_alike(self, encoded: _Encoded, prompts: Sequence[Prompts]) -> list[MaskPrediction]:
+        """Answer prompts that have the same number of points, all with or without box and mask."""
+        frame = encoded.frame
+        first = prompts[0]
+        points = labels = boxes = masks = None
+        if first.points_rc:
+            points = self._points_xy(frame, [p.points_rc for p in prompts])
+            labels = torch.tensor([list(p.point_labels) for p in prompts], device=self._device)
+        if first.box_rc is not None:
+            corners = [np.asarray(p.box_rc, dtype=np.float64).reshape(2, 2) for p in prompts]
+            boxes = self._points_xy(frame, corners).reshape(-1, 4)
+        if first.mask_input is not None:
+            masks = self._mask_inputs(frame, prompts)
+        logits, iou_pred, _ = decode_prompts(
+            self._model, encoded.features, points, labels, boxes, masks
+        )
+        order = iou_pred.argsort(dim=1, descending=True)
+        iou_pred = iou_pred.gather(1, order)
+        logits = logits.gather(1, order[..., None, None].expand_as(logits)).float()
+        full = _at_image_resolution(logits, frame).cpu().numpy()
+        low_res = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()
+        scores = iou_pred.float().cpu().numpy()
+        return [MaskPrediction(*parts) for parts in zip(full, low_res, scores, strict=True)]
+
+    def _checked(self, embedding: ImageEmbedding) -> _Encoded:
+        encoded = embedding.features
+        ours = embedding.signature.split(":")[1:2] == [self._weights_sha256]
+        if not ours or not isinstance(encoded, _Encoded):
+            msg = (
+                f"This embedding was made by another model than {self._name}. "
+                "Encode the image again with this one."
+            )
+            raise ModelError(msg)
+        return encoded
+
+    def _pixels(self, grey: npt.NDArray[np.uint8], frame: Frame) -> Tensor:
+        pixels = normalise_pixels(torch.from_numpy(grey).to(self._device).unsqueeze(0))
+        height, width = frame.filled
+        return F.pad(pixels, (0, frame.side_px - width, 0, frame.side_px - height))
+
+    def _points_xy(self, frame: Frame, points_rc: Sequence[object]) -> Tensor:
+        placed = frame.to_frame(np.asarray(points_rc, dtype=np.float64))
+        xy = np.ascontiguousarray(placed[..., ::-1], dtype=np.float32)
+        return torch.from_numpy(xy).to(self._device)
+
+    def _mask_inputs(self, frame: Frame, prompts: Sequence[Prompts]) -> Tensor:
+        side = frame.side_px // 4
+        masks = [np.asarray(prompt.mask_input, dtype=np.float32) for prompt in prompts]
+        for shape in {mask.shape for mask in masks}:
+            if shape != (side, side):
+                msg = (
+                    f"Expected `mask_input` with the shape ({side}, {side}) of this image's "
+                    f"low_res_logits, but got {shape}"
+                )
+                raise InputError(msg)
+        return torch.from_numpy(np.stack(masks)).to(self._device).unsqueeze(1)
+
+
+def _at_image_resolution(logits: Tensor, frame: Frame) -> Tensor:
+    """Low-resolution logits (N, M, S/4, S/4) to (N, M, H, W), padding cut off."""
+    full_frame = (frame.side_px, frame.side_px)
+    full = F.interpolate(logits, size=full_frame, mode="bilinear", align_corners=False)
+    full = full[..., : frame.filled[0], : frame.filled[1]]
+    if frame.filled == frame.shape:
+        return full.contiguous()
+    return F.interpolate(full, size=frame.shape, mode="bilinear", align_corners=False)
