@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from segsem.batch_report import (
     ImageOutcome,
     ImageStatus,
     ImageStep,
+    LazyModel,
 )
 from segsem.core.contour import ReviewStatus
 from segsem.core.exceptions import (
@@ -73,7 +74,7 @@ class ImageSource(Protocol):
 class _Batch:
     out: Path
     params: ExtractParams
-    predictor_factory: Callable[[], Predictor] | None
+    model: LazyModel | None
     options: BatchOptions
     predictor: Predictor | None = None
     outcomes: list[ImageOutcome] = field(default_factory=list)
@@ -100,7 +101,7 @@ def run_batch(
     sources: Sequence[ImageSource],
     out: Path | str,
     params: ExtractParams,
-    predictor_factory: Callable[[], Predictor] | None,
+    model: LazyModel | None,
     options: BatchOptions | None = None,
 ) -> Generator[Progress, None, BatchReport]:
     """Extract many images into one folder, holding one image at a time.
@@ -116,9 +117,8 @@ def run_batch(
         Folder of the results; made if it is not there.
     params : ExtractParams
         How to extract.
-    predictor_factory : callable, optional
-        Loads the model; called once, after the first image could be read. None only where the
-        routing asks for no model.
+    model : LazyModel, optional
+        Loaded when the first image needs it; None only where the routing asks for no model.
     options : BatchOptions, optional
         What to write.
 
@@ -139,7 +139,7 @@ def run_batch(
     ModelError
         If the model cannot be loaded.
     """
-    batch = _Batch(Path(out), params, predictor_factory, options or BatchOptions())
+    batch = _Batch(Path(out), params, model, options or BatchOptions())
     check_writable(batch.out)
     total = len(sources)
     for done, source in enumerate(sources):
@@ -161,34 +161,47 @@ def _run_one(source: ImageSource, batch: _Batch) -> Generator[Progress, None, Im
             check_pixel_size(image.name, image.pixel_size_nm)
     except SegSemError as error:
         return _failed(source.image_id, error, start)
-    # Outside the isolation: a model that does not load is no fault of the image and ends all.
-    if batch.predictor is None and batch.predictor_factory is not None:
-        batch.predictor = batch.predictor_factory()
     try:
         with _unforeseen_named():
-            return (yield from _keep_or_extract(image, batch, start))
+            kept = _keep(image, batch)
     except SegSemError as error:
-        return _failed(image.name, error, start)
+        return _failed(source.image_id, error, start)
+    if kept is not None:
+        return kept
+    # Outside the isolation: a model that does not load is no fault of the image and ends all.
+    if batch.predictor is None and batch.model is not None:
+        batch.predictor = batch.model.load()
+    try:
+        with _unforeseen_named():
+            return (yield from _extract(image, batch, start))
+    except SegSemError as error:
+        return _failed(source.image_id, error, start)
 
 
-def _keep_or_extract(
+def _keep(image: SEMImage, batch: _Batch) -> ImageOutcome | None:
+    if batch.options.force:
+        return None
+    folder = batch.out / image.name
+    kept = _earlier_result(folder, _signature(image, batch))
+    if kept is None:
+        return None
+    refusals = _layout_refusals(kept, batch.options)
+    return _outcome(ImageStatus.KEPT, kept, folder, summary_row(kept), refusals)
+
+
+def _extract(
     image: SEMImage, batch: _Batch, start: float
 ) -> Generator[Progress, None, ImageOutcome]:
-    signature = _signature(image, batch)
-    folder = batch.out / image.name
-    kept = None if batch.options.force else _earlier_result(folder, signature)
-    if kept is not None:
-        refusals = _layout_refusals(kept, batch.options)
-        return _outcome(ImageStatus.KEPT, kept, folder, summary_row(kept), refusals)
     extraction = yield from _steps_of(image, batch)
-    extraction = replace(extraction, provenance={**extraction.provenance, SIGNATURE: signature})
+    signed = {**extraction.provenance, SIGNATURE: _signature(image, batch)}
+    extraction = replace(extraction, provenance=signed)
     refusals = _layout_refusals(extraction, batch.options)
     if batch.options.formats is None:
         notes = dict.fromkeys(f"No layout was written: {error}" for error in refusals)
         extraction, refusals = replace(extraction, warnings=(*extraction.warnings, *notes)), []
     write_results(extraction, batch.out, image=normalise(image) if batch.options.overlay else None)
     row = summary_row(extraction, perf_counter() - start)
-    return _outcome(ImageStatus.EXTRACTED, extraction, folder, row, refusals)
+    return _outcome(ImageStatus.EXTRACTED, extraction, batch.out / image.name, row, refusals)
 
 
 def _steps_of(image: SEMImage, batch: _Batch) -> Generator[Progress, None, Extraction]:
@@ -240,14 +253,14 @@ def _earlier_result(folder: Path, signature: str) -> Extraction | None:
 
 
 def _signature(image: SEMImage, batch: _Batch) -> str:
-    predictor = batch.predictor
+    model = batch.model
     made_from = {
         "segsem": __version__,
         "image": image.sha256,
         "pixel_size_nm": image.pixel_size_nm,
         "data_bar_row": image.data_bar_row,
         "params": batch.params.model_dump(mode="json"),
-        "model": None if predictor is None else [predictor.name, predictor.weights_sha256],
+        "model": None if model is None else [model.name, model.weights_sha256],
         "overlay": batch.options.overlay,
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from segsem.core.progress import Progress
 from segsem.export.layout import LayoutFormat
 from segsem.export.outputs import FORMATS, PNG
 from segsem.export.summary_csv import SummaryRow
+from segsem.segmentation.predictor import Predictor
 
 
 class ImageStatus(StrEnum):
@@ -79,6 +81,23 @@ class ImageOutcome:
     def image_id(self) -> str:
         """The image's id, which names its folder."""
         return self.row.image_id
+
+
+@dataclass(frozen=True, slots=True)
+class LazyModel:
+    """A model that is known by its hash before it is loaded.
+
+    Attributes
+    ----------
+    name, weights_sha256 : str
+        What the results of earlier runs are compared with.
+    load : callable
+        Gives the predictor; called once, when the first image needs it.
+    """
+
+    name: str
+    weights_sha256: str
+    load: Callable[[], Predictor]
 
 
 @dataclass(frozen=True, slots=True)

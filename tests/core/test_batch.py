@@ -19,6 +19,7 @@ from segsem.batch_report import (
     ImageFinished,
     ImageStatus,
     ImageStep,
+    LazyModel,
 )
 from segsem.core.contour import Region, ReviewStatus, Source
 from segsem.core.exceptions import ExportError, InputError, ModelError
@@ -46,11 +47,12 @@ class FakeSource:
         return SEMImage(data, self.image_id, sha256=self.sha256, pixel_size_nm=self.pixel_size_nm)
 
 
-class FakeModel:
-    name = "fake"
+class FakePredictor:
+    """Nothing: the fake extraction asks it nothing."""
 
-    def __init__(self, weights_sha256: str = "w1") -> None:
-        self.weights_sha256 = weights_sha256
+
+def model(weights_sha256: str = "w1", load: Callable[[], Any] = FakePredictor) -> LazyModel:
+    return LazyModel("fake", weights_sha256, load)
 
 
 class FakeExtract:
@@ -95,8 +97,8 @@ Run = Callable[..., BatchReport]
 def run(tmp_path: Path) -> Run:
     def run(*sources: FakeSource, **options: Any) -> BatchReport:
         params = options.pop("params", ExtractParams())
-        factory = options.pop("factory", FakeModel)
-        steps = run_batch(sources, tmp_path / "out", params, factory, BatchOptions(**options))
+        lazy = options.pop("model", model())
+        steps = run_batch(sources, tmp_path / "out", params, lazy, BatchOptions(**options))
         return run_to_completion(steps)
 
     return run
@@ -118,7 +120,7 @@ def test_results_layouts_and_summary_of_all(extract: FakeExtract, run: Run) -> N
 
 
 def test_steps_are_counted_and_carry_outcomes(extract: FakeExtract, tmp_path: Path) -> None:
-    steps = run_batch([FakeSource("a")], tmp_path, ExtractParams(), FakeModel)
+    steps = run_batch([FakeSource("a")], tmp_path, ExtractParams(), model())
     seen: list[Progress] = []
     run_to_completion(steps, seen.append)
     within = [step for step in seen if isinstance(step, ImageStep)]
@@ -172,26 +174,28 @@ def test_all_failing_alike_give_their_own_code(extract: FakeExtract, run: Run) -
 
 
 def test_a_model_that_does_not_load_ends_the_batch(extract: FakeExtract, run: Run) -> None:
-    def broken() -> FakeModel:
+    def broken() -> FakePredictor:
         msg = "no weights"
         raise ModelError(msg)
 
     with pytest.raises(ModelError, match="no weights"):
-        run(FakeSource("a"), FakeSource("b"), factory=broken)
+        run(FakeSource("a"), FakeSource("b"), model=model(load=broken))
 
 
-def test_the_model_is_loaded_once_and_not_for_unreadable_images(
+def test_the_model_is_loaded_once_and_only_when_an_image_needs_it(
     extract: FakeExtract, run: Run
 ) -> None:
     loads: list[int] = []
 
-    def load() -> FakeModel:
+    def load() -> FakePredictor:
         loads.append(1)
-        return FakeModel()
+        return FakePredictor()
 
-    run(FakeSource("a", InputError("x")), factory=load)
+    run(FakeSource("a", InputError("x")), model=model(load=load))
     assert loads == []
-    run(FakeSource("a"), FakeSource("b"), factory=load)
+    run(FakeSource("a"), FakeSource("b"), model=model(load=load))
+    assert loads == [1]
+    run(FakeSource("a"), FakeSource("b"), model=model(load=load))
     assert loads == [1]
 
 
@@ -209,7 +213,7 @@ def test_second_run_keeps_what_is_complete(extract: FakeExtract, run: Run) -> No
         (FakeSource("a", sha256="bb"), {}),
         (FakeSource("a", pixel_size_nm=(3.0, 3.0)), {}),
         (FakeSource("a"), {"params": ExtractParams(threshold=0.5)}),
-        (FakeSource("a"), {"factory": lambda: FakeModel("w2")}),
+        (FakeSource("a"), {"model": model("w2")}),
         (FakeSource("a"), {"force": True}),
     ],
     ids=["image", "pixel size", "parameters", "weights", "force"],
@@ -295,14 +299,14 @@ def test_folder_that_cannot_be_written_stops_before_any_work(
     extract: FakeExtract, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    steps = run_batch([FakeSource("a")], tmp_path / "file" / "out", ExtractParams(), FakeModel)
+    steps = run_batch([FakeSource("a")], tmp_path / "file" / "out", ExtractParams(), model())
     with pytest.raises(ExportError, match="Cannot write"):
         run_to_completion(steps)
     assert extract.seen == []
 
 
 def test_closing_within_an_image_leaves_nothing_of_it(extract: FakeExtract, tmp_path: Path) -> None:
-    steps = run_batch([FakeSource("a")], tmp_path / "out", ExtractParams(), FakeModel)
+    steps = run_batch([FakeSource("a")], tmp_path / "out", ExtractParams(), model())
     next(step for step in steps if isinstance(step, ImageStep))
     steps.close()
     assert not (tmp_path / "out").exists()
@@ -311,7 +315,7 @@ def test_closing_within_an_image_leaves_nothing_of_it(extract: FakeExtract, tmp_
 def test_closing_the_generator_leaves_whole_results_only(
     extract: FakeExtract, tmp_path: Path
 ) -> None:
-    steps = run_batch([FakeSource("a"), FakeSource("b")], tmp_path, ExtractParams(), FakeModel)
+    steps = run_batch([FakeSource("a"), FakeSource("b")], tmp_path, ExtractParams(), model())
     for step in steps:
         if isinstance(step, ImageFinished):
             break

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,9 +25,8 @@ from segsem.core.progress import Progress
 
 if TYPE_CHECKING:
     from segsem.batch import ImageSource
-    from segsem.batch_report import BatchOptions, BatchReport
+    from segsem.batch_report import BatchOptions, BatchReport, LazyModel
     from segsem.cli.extract_output import Presenter
-    from segsem.segmentation.predictor import Predictor
 
 DEFAULT_MODEL = "segsem-nano"
 
@@ -104,22 +104,24 @@ def extract(
     A second run keeps what is complete and was made in the same way. Exit codes: 0 all is well,
     2 usage, 3 bad input, 4 model, 5 some images failed.
     """
-    params = ExtractParams(
-        tone=tone,
-        routing=_routing(no_fallback, fallback_only, model),
-        threshold=threshold,
-        edge=EdgeParams(edge_method=edge_method, edge_side=edge_side),
-    )
     from segsem.batch import check_writable
     from segsem.batch_report import BatchOptions
     from segsem.imaging.discover import discover
+    from segsem.imaging.read import MAX_PIXELS
 
-    options = BatchOptions(_formats(formats), force, allow_needs_human)
     with _presenter(events) as presenter:
+        params = ExtractParams(
+            tone=tone,
+            routing=_routing(no_fallback, fallback_only, model),
+            threshold=threshold,
+            edge=EdgeParams(edge_method=edge_method, edge_side=edge_side),
+        )
+        options = BatchOptions(_formats(formats), force, allow_needs_human)
+        size = _pixel_size(pixel_size)
         check_writable(out)
-        sources = discover(inputs, pixel_size_nm=_pixel_size(pixel_size), max_pixels=max_pixels)
-        factory = None if fallback_only else _factory(model or DEFAULT_MODEL)
-        report = _run(sources, out, params, factory, options, presenter)
+        sources = discover(inputs, pixel_size_nm=size, max_pixels=max_pixels or MAX_PIXELS)
+        lazy_model = None if fallback_only else _model(model or DEFAULT_MODEL)
+        report = _run(sources, out, params, lazy_model, options, presenter)
     _raise_failures(report)
 
 
@@ -127,7 +129,7 @@ def _run(
     sources: Sequence[ImageSource],
     out: Path,
     params: ExtractParams,
-    factory: Callable[[], Predictor] | None,
+    model: LazyModel | None,
     options: BatchOptions,
     presenter: Presenter,
 ) -> BatchReport:
@@ -140,7 +142,7 @@ def _run(
         if isinstance(step, ImageFinished) and step.outcome is not None:
             presenter.image(step.outcome, step.total)
 
-    report = run_to_completion(run_batch(sources, out, params, factory, options), show)
+    report = run_to_completion(run_batch(sources, out, params, model, options), show)
     presenter.report(report)
     return report
 
@@ -174,13 +176,15 @@ def _raise_failures(report: BatchReport) -> None:
     raise kind(msg)
 
 
-def _factory(model: str) -> Callable[[], Predictor]:
-    def load() -> Predictor:
-        from segsem.models.load import load_predictor
+def _model(name_or_dir: str) -> LazyModel:
+    from segsem.batch_report import LazyModel
+    from segsem.models.load import load_predictor
+    from segsem.models.store import find_model, verify
 
-        return load_predictor(model)
-
-    return load
+    description = verify(find_model(name_or_dir))
+    return LazyModel(
+        description.name, description.weights_sha256, partial(load_predictor, name_or_dir)
+    )
 
 
 def _routing(no_fallback: bool, fallback_only: bool, model: str | None) -> Routing:
