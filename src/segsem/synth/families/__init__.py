@@ -1,0 +1,1 @@
+"""Families of patterns, each a module with one function that draws polygons."""

@@ -1,0 +1,134 @@
+"""Named sets of ranges that images are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from segsem.core.exceptions import UsageError
+
+Range: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Ranges (low, high) that the settings of an image are drawn from, and what is fixed.
+
+    Attributes
+    ----------
+    name : str
+        What `segsem synth --preset` takes.
+    families : tuple of str
+        Taken in rotation.
+    tones : tuple of str
+        "bright": features are the material; "dark": features are holes or trenches in it.
+    shape : (int, int)
+        Image (H, W) in px.
+    pixel_nm, feature_px, space_ratio, corner_px : Range
+        Pixel size; feature width; smallest space over width; corner radius.
+    edge_snr : Range
+        Blurred edge peak above the background, over the noise half-way between the two.
+    blur_px, astigmatism : Range
+        Sigma of the PSF's longer axis; shorter over longer.
+    contrast : Range
+        Material over background plateau, minus 1; 0 is edge-only.
+    rim, rim_width : Range
+        Factors on the Mack-Bunday rim height and width.
+    roughness_px, xi_px : Range
+        1-sigma roughness per edge and correlation length.
+    drift_px, jitter_px : Range
+        Slow drift over the frame (in the truth) and displacement per scan line (noise).
+    gradient, texture, charging, banding : Range
+        Shares of the yield; banding in grey levels.
+    clean : bool
+        No noise of any kind, no drift, jitter or roughness.
+    one_process : bool
+        All images of a seed share their look; only pattern and noise differ.
+    """
+
+    name: str
+    families: tuple[str, ...] = ("line_space", "contacts", "metal2d", "free_form", "line_end")
+    tones: tuple[str, ...] = ("bright", "dark")
+    shape: tuple[int, int] = (512, 512)
+    pixel_nm: Range = (0.8, 2.0)
+    feature_px: Range = (18.0, 60.0)
+    space_ratio: Range = (0.8, 1.5)
+    corner_px: Range = (3.0, 8.0)
+    edge_snr: Range = (4.0, 16.0)
+    blur_px: Range = (0.9, 2.2)
+    astigmatism: Range = (0.8, 1.0)
+    contrast: Range = (0.35, 1.6)
+    rim: Range = (0.1, 0.9)
+    rim_width: Range = (0.8, 2.0)
+    roughness_px: Range = (0.2, 0.9)
+    xi_px: Range = (6.0, 25.0)
+    drift_px: Range = (0.0, 1.0)
+    jitter_px: Range = (0.0, 0.12)
+    gradient: Range = (0.0, 0.08)
+    texture: Range = (0.0, 0.02)
+    charging: Range = (0.0, 0.1)
+    banding: Range = (0.0, 1.0)
+    clean: bool = False
+    one_process: bool = False
+
+
+_DEFAULT = Preset("default")
+_FEWSHOT = Preset(
+    "fewshot",
+    families=("metal2d", "metal2d", "line_end"),
+    tones=("dark",),
+    shape=(256, 256),
+    pixel_nm=(1.5, 1.5),
+    feature_px=(20.0, 24.0),
+    contrast=(0.5, 0.7),
+    rim=(0.5, 0.7),
+    rim_width=(1.8, 2.2),
+    edge_snr=(5.0, 8.0),
+    blur_px=(1.3, 1.7),
+    texture=(0.05, 0.07),
+    gradient=(0.05, 0.1),
+    one_process=True,
+)
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        _DEFAULT,
+        replace(_DEFAULT, name="lines", families=("line_space", "line_end")),
+        replace(_DEFAULT, name="contacts", families=("contacts",)),
+        replace(_DEFAULT, name="metal", families=("metal2d",)),
+        replace(_DEFAULT, name="free-form", families=("free_form",)),
+        replace(_DEFAULT, name="clean", clean=True),
+        replace(
+            _DEFAULT,
+            name="hard",
+            contrast=(0.0, 0.0),
+            rim=(0.3, 1.0),
+            edge_snr=(2.0, 5.0),
+            blur_px=(1.8, 3.2),
+            astigmatism=(0.65, 1.0),
+            charging=(0.1, 0.4),
+            gradient=(0.05, 0.25),
+            banding=(0.0, 3.0),
+            jitter_px=(0.0, 0.35),
+            drift_px=(0.0, 2.5),
+            roughness_px=(0.4, 1.6),
+        ),
+        _FEWSHOT,
+        replace(_DEFAULT, name="sample", feature_px=(26.0, 48.0), edge_snr=(6.0, 14.0)),
+    )
+}
+
+
+def get_preset(name: str) -> Preset:
+    """Look a preset up.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    if name not in PRESETS:
+        msg = f"Expected a preset out of {', '.join(PRESETS)}, but got {name!r}"
+        raise UsageError(msg)
+    return PRESETS[name]
