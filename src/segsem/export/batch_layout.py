@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -160,7 +160,7 @@ def _cell_record(extraction: Extraction, name: str, options: LayoutOptions) -> d
         "image_id": extraction.image_id,
         "pixel_size_nm": plain_json(extraction.pixel_size_nm),
         "pixel_size_source": extraction.pixel_size_source,
-        "edge_definition": plain_json(provenance.get("edge_definition")),
+        "edge_definition": plain_json(_edge_definition(provenance)),
         "offset_nm": 0.0,
         "model": plain_json(provenance.get("model")),
         "regions": len(exported),
@@ -169,6 +169,12 @@ def _cell_record(extraction: Extraction, name: str, options: LayoutOptions) -> d
         ],
         "exported_without_decision": [r.region_id for r in chosen.regions if is_undecided(r)],
     }
+
+
+def _edge_definition(provenance: Mapping[str, Any]) -> Any:
+    params = provenance.get("params")
+    from_params = params.get("edge") if isinstance(params, Mapping) else None
+    return provenance.get("edge_definition", from_params)
 
 
 def _layout_record(files: list[Path], options: LayoutOptions, report: _Report) -> dict[str, Any]:

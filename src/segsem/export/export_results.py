@@ -107,8 +107,19 @@ def _check(
         seen.add(record.image_id)
         if layouts:
             check_pixel_size(record.image_id, record.pixel_size_nm)
-    if options.allow_needs_human:
-        return
+    if options.only_accepted and not any(
+        is_exported(region, only_accepted=True) for record in records for region in record.regions
+    ):
+        msg = (
+            "Expected accepted or corrected regions, but no region of these results was accepted: "
+            "review them first, or export without --only accepted"
+        )
+        raise ExportError(msg)
+    if not options.allow_needs_human:
+        _check_decisions(records, options)
+
+
+def _check_decisions(records: Sequence[RegionsFile], options: LayoutOptions) -> None:
     waiting = {
         record.image_id: ids for record in records if (ids := _undecided_ids(record, options))
     }

@@ -66,7 +66,7 @@ def check_pixel_size(image_id: str, pixel_size_nm: PixelSize | None) -> PixelSiz
     if pixel_size_nm is None:
         msg = (
             f"Expected a known pixel size for a layout of {image_id}, but it is unknown: "
-            "give it with --pixel-size NM or in a manifest"
+            "extract with --pixel-size NM or a manifest"
         )
         raise CalibrationError(msg)
     return pixel_size_nm

@@ -91,6 +91,15 @@ def test_an_unknown_pixel_size_blocks_layouts_only(
     export_results([results], tmp_path / "out", formats=["csv"])
 
 
+def test_nothing_accepted_is_no_empty_export(tmp_path: Path, uncalibrated: Extraction) -> None:
+    pending = replace(uncalibrated, regions=uncalibrated.regions[:2])
+    write_results(pending, tmp_path / "results")
+    options = LayoutOptions(only_accepted=True)
+    with pytest.raises(ExportError, match="no region of these results was accepted"):
+        export_results([tmp_path / "results"], tmp_path / "out", formats=["csv"], options=options)
+    assert not (tmp_path / "out").exists()
+
+
 def test_results_are_never_overwritten(results: Path) -> None:
     before = (results / "a" / "contours.csv").read_bytes()
     with pytest.raises(UsageError, match="holds results"):

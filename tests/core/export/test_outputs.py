@@ -116,6 +116,15 @@ def test_an_override_is_recorded(tmp_path: Path, undecided: Extraction) -> None:
     assert record["dbu_nm"] == 0.1
 
 
+def test_the_edge_definition_may_stand_in_the_parameters(
+    tmp_path: Path, extraction: Extraction
+) -> None:
+    edge = {"edge_method": "slope"}
+    write_outputs(replace(extraction, provenance={"params": {"edge": edge}}), tmp_path)
+    record = json.loads((tmp_path / "contours.layout.json").read_text(encoding="utf-8"))
+    assert record["cells"][0]["edge_definition"] == edge
+
+
 def test_layouts_hold_all_images_of_the_folder(tmp_path: Path, extraction: Extraction) -> None:
     for n in range(3):
         write_outputs(replace(extraction, image_id=f"site {n}"), tmp_path)
