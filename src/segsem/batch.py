@@ -186,7 +186,12 @@ def _keep(image: SEMImage, batch: _Batch) -> ImageOutcome | None:
     if kept is None:
         return None
     refusals = _layout_refusals(kept, batch.options)
-    return _outcome(ImageStatus.KEPT, kept, folder, summary_row(kept), refusals)
+    return _outcome(ImageStatus.KEPT, kept, folder, _row_of_kept(kept), refusals)
+
+
+def _row_of_kept(kept: Extraction) -> SummaryRow:
+    seconds = kept.provenance.get("seconds")
+    return summary_row(kept, seconds if isinstance(seconds, float) else None)
 
 
 def _extract(
@@ -289,7 +294,7 @@ def _write_batch_files(batch: _Batch) -> list[Path]:
     if standing:
         folders = find_results(batch.out)
         ours = {row.image_id for row in rows}
-        rows += [summary_row(read_results(f)) for f in folders if f.name not in ours]
+        rows += [_row_of_kept(read_results(f)) for f in folders if f.name not in ours]
         failed = {row.image_id for row in rows if row.error}
         files += write_layouts(
             [folder for folder in folders if folder.name not in failed],

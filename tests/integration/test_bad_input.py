@@ -119,7 +119,7 @@ def test_all_black_is_no_error(segsem: Segsem, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((64, 64), dtype=np.uint8)).save(path)
     done = segsem("extract", path, "-o", tmp_path / "out", "--fallback-only", "--pixel-size", "1")
     assert done.returncode == 0, done.stderr
-    assert "0 regions" in done.stdout
+    assert "black: 0 regions" in done.stdout
     assert "warning: black: " in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "out" / "black" / "contours.csv").read_text().count("\n") == 1

@@ -21,7 +21,7 @@ from segsem.core.contour import Source
 from segsem.core.progress import Progress
 from segsem.export.summary_csv import SummaryRow
 
-_MOST_FOLDERS_NAMED = 20
+_MOST_FOLDERS_NAMED = 4
 
 
 class Presenter(Protocol):
@@ -154,7 +154,7 @@ def person_presenter() -> Iterator[Presenter]:
 def describe(outcome: ImageOutcome) -> str:
     """Say in one line what was found in an image."""
     row = outcome.row
-    parts = [f"{row.regions} regions"]
+    parts = [_count(row.regions or 0, "region")]
     if row.regions:
         parts[0] += f" ({_by_source(_sources(row))})"
     if row.needs_human:
@@ -170,9 +170,10 @@ def describe(outcome: ImageOutcome) -> str:
 def files_written(report: BatchReport) -> list[str]:
     """Name the result folders with what is in them, and the files for all images."""
     folders = [outcome.folder for outcome in report.outcomes if outcome.folder is not None]
-    lines = [f"{folder}/: {', '.join(_names(folder))}" for folder in folders[:_MOST_FOLDERS_NAMED]]
+    lines = [f"{folder}/: {', '.join(_names(folder))}" for folder in folders]
     if len(folders) > _MOST_FOLDERS_NAMED:
-        lines.append(f"and {len(folders) - _MOST_FOLDERS_NAMED} more folders in {report.out}/")
+        names = sorted({name for folder in folders for name in _names(folder)})
+        lines = [f"{report.out}/IMAGE-ID/, {len(folders)} folders: {', '.join(names)}"]
     return [*lines, *(str(path) for path in report.files)]
 
 
