@@ -57,8 +57,8 @@ def draw_overlay(extraction: Extraction, image: npt.NDArray[np.uint8]) -> RGBIma
         raise ValueError(msg)
     scale = 2 if max(image.shape) < SMALL_IMAGE_PX else 1
     canvas = _enlarged(image, scale)
-    # A line covers about one image pixel, or a 1500th of a large picture.
-    width = max(scale, round(max(canvas.shape[:2]) / 1500))
+    # Thinner lines drown in the noise, and vanish where a large picture is shown reduced.
+    width = max(2, round(max(canvas.shape[:2]) / 1000))
     regions = [region for region in extraction.regions if is_exported(region)]
     for region in filter(is_undecided, regions):
         for contour in region.contours:
