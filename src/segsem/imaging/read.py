@@ -103,7 +103,9 @@ def _assemble(
 
 
 def _shown(path: Path) -> str:
-    return " ".join(str(path).split()) or "''"
+    """Name of a file as one line that any terminal can print."""
+    text = str(path).encode("utf-8", "replace").decode("utf-8")
+    return " ".join(text.split()) or "''"
 
 
 def _open(path: Path) -> BufferedReader:

@@ -151,5 +151,5 @@ def _kept(sections: Sections) -> dict[str, Any]:
     for name, section, key in wanted:
         value = sections.get(section, {}).get(key)
         if value not in (None, ""):
-            kept.setdefault(name, value if isinstance(value, int | float) else str(value))
+            kept.setdefault(name, str(value))
     return kept

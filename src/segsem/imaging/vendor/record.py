@@ -106,7 +106,8 @@ def rectangular(
     if size_y_nm is None or size_x_nm is None:
         return None, ()
     if is_plausible(size_y_nm) and is_plausible(size_x_nm):
-        return (size_y_nm, size_x_nm), ()
+        # Conversions between units leave digits that nobody measured.
+        return (float(f"{size_y_nm:.12g}"), float(f"{size_x_nm:.12g}")), ()
     warning = f"{source} says {size_x_nm:g} nm/px, which cannot be; it is ignored"
     return None, (warning,)
 
