@@ -19,6 +19,7 @@ STEP_PX = 0.75
 """Spacing of the vertices that carry roughness."""
 
 _ARC_SEGMENTS = 16
+_TOLERANCE_PX = 0.004
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def round_corners(polygons: list[Polygon], radius_px: float) -> list[Polygon]:
     merged: BaseGeometry = shapely.union_all(polygons)
     if radius_px > 0:
         for offset in (-radius_px, 2 * radius_px, -radius_px):
-            merged = merged.buffer(offset, quad_segs=_ARC_SEGMENTS)
+            # Offsetting multiplies vertices; this thins them far below what an image shows.
+            merged = merged.buffer(offset, quad_segs=_ARC_SEGMENTS).simplify(_TOLERANCE_PX)
     return polygons_of(merged)
 
 

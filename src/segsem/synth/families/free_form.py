@@ -16,6 +16,8 @@ from segsem.synth.families.pattern import REACH_PX, Pattern, PatternRequest
 _WAVES = 48
 _GRID_PX = 2.0
 _NEWTON_STEPS = 4
+_CUTS = 5
+_NARROW_PX = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,34 @@ class WaveField:
 
 
 def free_form(rng: np.random.Generator, request: PatternRequest) -> Pattern:
-    """Islands, networks and holes of about the wanted width; necks are opened or closed."""
+    """Islands, networks and holes of about the wanted width; necks are cut."""
     field = draw_field(rng, request.feature_px)
     rings = zero_set(field, request.shape)
     # Shoelace nesting by symmetric difference: a ring inside another one is its hole.
     shape = shapely.Polygon()
     for ring in sorted(rings, key=lambda item: -Polygon(item).area):
         shape = shape.symmetric_difference(Polygon(ring))
-    smooth = round_corners(polygons_of(shape), max(request.corner_px, 0.16 * request.feature_px))
+    radius = max(request.corner_px, 0.16 * request.feature_px, 4.0)
+    smooth = _without_necks(round_corners(polygons_of(shape), radius), radius)
     smallest = (0.5 * request.feature_px) ** 2
     kept = [_without_small_holes(part, smallest) for part in smooth if part.area > smallest]
     return Pattern(kept, kept)
+
+
+def _without_necks(polygons: list[Polygon], radius_px: float) -> list[Polygon]:
+    """Cut necks and widen gaps too narrow to be seen, so that one truth only fits the image."""
+    test = min(0.85 * radius_px, _NARROW_PX / 2)
+    for _ in range(_CUTS):
+        shape = shapely.union_all(polygons)
+        opened = shape.buffer(-test).buffer(1.02 * test)
+        closed = shape.buffer(test).buffer(-1.02 * test)
+        narrow = polygons_of(shape.difference(opened).union(closed.difference(shape)))
+        places = [part.centroid for part in narrow if part.area > 0.1]
+        if not places:
+            break
+        cut = shape.difference(shapely.union_all(places).buffer(2.2 * radius_px))
+        polygons = round_corners(polygons_of(cut), radius_px)
+    return polygons
 
 
 def draw_field(rng: np.random.Generator, feature_px: float) -> WaveField:
