@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,19 @@ from segsem.core.files import atomic_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+_UNUSABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    # What torch's restricted unpickler raises on bytes that are no pickle.
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -36,22 +50,28 @@ def read_state(path: Path) -> dict[str, Tensor]:
         msg = f"Expected a weights file, but {path} is not there."
         raise ModelError(msg)
     try:
-        if path.suffix == ".safetensors":
-            loaded = load_file(path)
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+        loaded = _load_pt(path) if path.suffix != ".safetensors" else load_file(path)
+    except _UNUSABLE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         msg = (
             f"{path} is not a usable weights file ({reason}). "
             "Expected .safetensors, or an official .pt of tensors only; download it again."
         )
         raise ModelError(msg) from error
-    state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
+    state: object = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
         msg = f"{path} holds no state dict: expected names and tensors."
         raise ModelError(msg)
     return state
+
+
+def _load_pt(path: Path) -> object:
+    # torch falls back to its old format, a bare pickle, which no published model has.
+    if not zipfile.is_zipfile(path):
+        msg = "not a .pt archive"
+        raise pickle.UnpicklingError(msg)
+    loaded: object = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
