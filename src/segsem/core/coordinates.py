@@ -81,6 +81,20 @@ def resampled_rc(points_rc: PointsRC, scale_rc: tuple[float, float]) -> PointsRC
     return (points + 0.5) * np.asarray(scale_rc, dtype=np.float64) - 0.5
 
 
+def flip_y(points_xy: PointsXY, height: float) -> PointsXY:
+    """Turn (..., 2) points of a drawing whose y runs down from its top edge to y up from below.
+
+    Parameters
+    ----------
+    points_xy : (..., 2) array
+        Points as (x, y), measured from the upper-left corner of the drawing.
+    height : float
+        Height of the drawing, in the same unit.
+    """
+    points = np.asarray(points_xy, dtype=np.float64)
+    return np.stack([points[..., 0], height - points[..., 1]], axis=-1)
+
+
 def direction_rc_to_nm(directions_rc: PointsRC, pixel_size_nm: PixelSize) -> PointsXY:
     """Directions tangent to a curve, from the image to the layout frame, length 1.
 
