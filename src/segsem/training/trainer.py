@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from segsem.segmentation.sam2_forward import (
     normalise_pixels,
 )
 from segsem.training.batch import Batch
+from segsem.training.history import History
 from segsem.training.losses import LossParts, prompt_loss
 from segsem.training.prompt_simulation import (
     SimulatedPrompts,
@@ -41,11 +41,6 @@ OTHER_WEIGHT_CLEAR, OTHER_WEIGHT_AMBIGUOUS = 0.4, 0.1
 small model otherwise ranks them badly."""
 
 CHECKPOINT = "checkpoint.pt"
-HISTORY = "history.csv"
-HISTORY_FIELDS = (
-    "step", "size_px", "lr", "loss", "focal", "dice", "iou_loss", "best_iou", "ranked_iou",
-    "corrected_iou",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +136,12 @@ class Trainer:
             lr=options.learning_rate,
             fused=True,
         )
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
+        self._history = History(folder)
 
     def run(
         self, batches: Callable[[int, np.random.Generator], Batch]
     ) -> Generator[Progress, None, None]:
-        """Train from the present step to the last one.
+        """Train from the present step to the last one; closing the generator keeps what is done.
 
         Parameters
         ----------
@@ -171,10 +165,15 @@ class Trainer:
             loss = self._train_step(batch, rng) if len(batch.masks) else math.nan
             self.step += 1
             if self.step % self.options.history_every == 0:
-                self._write_history(batch.grey.shape[-1])
+                side = batch.grey.shape[-1]
+                self._history.write_row(self.step, side, self.learning_rate(self.step))
             if self.step % self.options.checkpoint_every == 0:
                 self.save()
-            yield Progress(self.step, self.options.steps, f"loss {loss:.3f}")
+            try:
+                yield Progress(self.step, self.options.steps, f"loss {loss:.3f}")
+            except GeneratorExit:
+                self.save()
+                raise
         self.save()
 
     def save(self) -> None:
@@ -202,6 +201,7 @@ class Trainer:
         if self.auxiliary is not None:
             self.auxiliary.load_state_dict(state["auxiliary"])
         self.step = int(state["step"])
+        self._history.cut_after(self.step)
         return True
 
     def learning_rate(self, step: int) -> float:
@@ -225,7 +225,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._trained, self.options.grad_clip)
         self._optimizer.step()
         self._average()
-        self._record("loss", value)
+        self._history.record(loss=value)
         return value
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
@@ -296,31 +296,15 @@ class Trainer:
 
     def _record_round(self, number: int, parts: LossParts) -> None:
         if number > 0:
-            self._record("corrected_iou", float(parts.ranked_iou))
+            self._history.record(corrected_iou=float(parts.ranked_iou))
             return
-        self._record("focal", float(parts.focal))
-        self._record("dice", float(parts.dice))
-        self._record("iou_loss", float(parts.iou))
-        self._record("best_iou", float(parts.best_iou))
-        self._record("ranked_iou", float(parts.ranked_iou))
-
-    def _record(self, name: str, value: float) -> None:
-        self._sums[name] = self._sums.get(name, 0.0) + value
-        self._counts[name] = self._counts.get(name, 0) + 1
-
-    def _write_history(self, size_px: int) -> None:
-        row: dict[str, Any] = {name: f"{v / self._counts[name]:.5f}" for name, v in
-                               self._sums.items()}  # fmt: skip
-        row |= {"step": self.step, "size_px": size_px, "lr": f"{self.learning_rate(self.step):.2e}"}
-        self._sums.clear()
-        self._counts.clear()
-        path = self.folder / HISTORY
-        fresh = not path.is_file()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, HISTORY_FIELDS)
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+        self._history.record(
+            focal=float(parts.focal),
+            dice=float(parts.dice),
+            iou_loss=float(parts.iou),
+            best_iou=float(parts.best_iou),
+            ranked_iou=float(parts.ranked_iou),
+        )
 
 
 def _pixels(batch: Batch, device: torch.device) -> Tensor:
