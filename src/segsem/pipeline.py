@@ -89,11 +89,10 @@ def extract_steps(
         warning = "no features found: the image shows no two grey levels apart from its noise"
         return _empty(image, provenance, (*image.warnings, warning), started)
     smallest = params.min_area_px or speck_area_px(scale.feature_width_px)
-    candidates = find_candidates(grey, scale, params.sauvola, smallest)
+    candidates = find_candidates(grey, edge_image.noise, scale, params.sauvola, smallest)
     routed = yield from route(
         np.ascontiguousarray(normalise(image)[rows]),
         candidates,
-        scale.bright,
         predictor,
         RoutingRules(params.routing, calibration, threshold),
     )

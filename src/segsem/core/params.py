@@ -98,7 +98,7 @@ class SauvolaParams(StageParams):
     window_px: int = Field(
         0, ge=0, le=4095, title="Window (px)", description="Odd window; 0 = from the feature size."
     )
-    k: float = Field(0.1, ge=-1.0, le=1.0, title="k", description="Weight of the local deviation.")
+    k: float = Field(0.2, ge=-1.0, le=1.0, title="k", description="Weight of the local deviation.")
     smooth_px: float = Field(
         0.0,
         ge=0.0,

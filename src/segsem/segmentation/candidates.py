@@ -10,7 +10,7 @@ from skimage.measure import label as label_pieces
 
 from segsem.core.params import SauvolaParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
-from segsem.segmentation.evidence import boundary_of, edge_hits, edge_map
+from segsem.segmentation.evidence import EdgeMap, boundary_of, edge_hits, edge_map
 from segsem.segmentation.sauvola import margin, smooth
 from segsem.segmentation.scale import FeatureScale
 
@@ -34,8 +34,8 @@ class Candidates:
         One number for each 4-connected candidate, 0 elsewhere.
     field : (H, W) float32
         Signed margin over half the image's contrast, within [-1, 1]; positive inside.
-    smoothed : (H, W) float32
-        The image that was thresholded.
+    edges : EdgeMap
+        Where the image has edges.
     contrast : float
         Mean grey step between features and gaps.
     dropped : int
@@ -44,13 +44,17 @@ class Candidates:
 
     labels: LabelArray
     field: FloatImage
-    smoothed: FloatImage
+    edges: EdgeMap
     contrast: float
     dropped: int
 
 
 def find_candidates(
-    grey: FloatImage, scale: FeatureScale, params: SauvolaParams, min_area_px: int = 0
+    grey: FloatImage,
+    noise: float,
+    scale: FeatureScale,
+    params: SauvolaParams,
+    min_area_px: int = 0,
 ) -> Candidates:
     """Threshold an image and clean up what comes out.
 
@@ -58,6 +62,8 @@ def find_candidates(
     ----------
     grey : (H, W) float32
         Normalised grey values (0-255) without the data bar.
+    noise : float
+        Standard deviation of the pixel noise.
     scale : FeatureScale
         Tone and sizes of this image.
     params : SauvolaParams
@@ -69,22 +75,24 @@ def find_candidates(
     -------
     Candidates
     """
-    smoothed = smooth(grey, params.smooth_px or scale.smooth_px)
+    sigma = params.smooth_px or scale.smooth_px
+    smoothed = smooth(grey, sigma)
     window = params.window_px or scale.window_px
-    raw = margin(smoothed, window | 1, params.k, scale.bright)
+    flattened = np.minimum(smoothed, scale.ceiling)
+    raw = margin(flattened, window | 1, params.k, scale.bright, scale.bright_share)
     mask = raw > 0
-    contrast = _contrast(smoothed, mask)
+    contrast = _contrast(flattened, mask)
     smallest = min_area_px or speck_area_px(scale.feature_width_px)
     cleaned, dropped = remove_specks(mask, smallest)
     # Filling holes of the size of specks must not fill the gaps of a fine pattern.
     cleaned = ~remove_specks(~cleaned, speck_area_px(scale.gap_width_px))[0]
-    gradient = edge_map(smoothed, contrast, scale.bright)
-    cleaned, ghosts = remove_ghosts(cleaned, gradient)
+    edges = edge_map(smoothed, sigma, noise, contrast, scale.bright)
+    cleaned, ghosts = remove_ghosts(cleaned, edges)
     field = np.clip(raw / max(0.5 * contrast, 1e-6), -1.0, 1.0)
     field = np.where(cleaned == mask, field, np.where(cleaned, 0.05, -0.05))
     labels = np.asarray(label_pieces(cleaned, connectivity=1), dtype=np.int32)
     return Candidates(
-        labels, np.asarray(field, dtype=np.float32), smoothed, contrast, dropped + ghosts
+        labels, np.asarray(field, dtype=np.float32), edges, contrast, dropped + ghosts
     )
 
 
@@ -110,9 +118,7 @@ def remove_specks(mask: MaskArray, smallest_px: int) -> tuple[MaskArray, int]:
     return np.asarray(keep[labels]), int(count - np.count_nonzero(keep))
 
 
-def remove_ghosts(
-    mask: MaskArray, gradient: tuple[FloatImage, FloatImage]
-) -> tuple[MaskArray, int]:
+def remove_ghosts(mask: MaskArray, edges: EdgeMap) -> tuple[MaskArray, int]:
     """Drop pieces, and fill holes, whose outline has no edge in the image.
 
     A threshold also cuts through broad shading; only an edge makes a feature.
@@ -121,8 +127,8 @@ def remove_ghosts(
     ----------
     mask : (H, W) bool
         Candidates.
-    gradient : pair of (H, W) float32
-        From `evidence.edge_map`.
+    edges : EdgeMap
+        Where the image has edges.
 
     Returns
     -------
@@ -131,7 +137,7 @@ def remove_ghosts(
     ghosts : int
         Their number.
     """
-    hits = edge_hits(mask, gradient)
+    hits = edge_hits(mask, edges)
     holes = _ghost_pieces(~mask, hits)
     pieces = _ghost_pieces(mask, hits)
     count = int(label_pieces(holes | pieces, connectivity=1, return_num=True)[1])

@@ -15,9 +15,12 @@ BAND_PX = 2
 STABILITY_OFFSET = 1.0
 """Logit offset of the stability score, as in SAM's automatic mask generator."""
 
-REAL_EDGE = 0.03
+MIN_EDGE_SLOPE = 0.03
 """Slope of an edge that counts, in units of the image's own contrast per px: a full step that is
 smeared over 30 px."""
+
+MIN_EDGE_NOISE = 3.5
+"""Slope of an edge that counts, in sigma of the slopes that noise makes."""
 
 BOUNDARY_TOLERANCE_PX = 2.0
 """Edges of two masks agree where they are at most this far apart."""
@@ -80,13 +83,40 @@ def boundary_of(mask: MaskArray) -> MaskArray:
     return np.asarray(mask & ~eroded)
 
 
-def edge_map(smoothed: FloatImage, contrast: float, bright: bool) -> tuple[FloatImage, FloatImage]:
-    """Gradient of the smoothed image over what a real edge of this image has.
+@dataclass(frozen=True, slots=True)
+class EdgeMap:
+    """Where a grey image has edges.
+
+    Attributes
+    ----------
+    grad_r, grad_c : (H, W) float32
+        Gradient of the smoothed image towards the features' side, in grey levels per px.
+    least : float
+        Slope that counts as an edge: above what noise makes, and above shading.
+    """
+
+    grad_r: FloatImage
+    grad_c: FloatImage
+    least: float
+
+    def crop(self, window: tuple[slice, slice]) -> EdgeMap:
+        """Return the part of a window, as a view."""
+        return EdgeMap(self.grad_r[window], self.grad_c[window], self.least)
+
+
+def edge_map(
+    smoothed: FloatImage, sigma_px: float, noise: float, contrast: float, bright: bool
+) -> EdgeMap:
+    """Gradient of a smoothed image, and which slope counts as an edge in it.
 
     Parameters
     ----------
     smoothed : (H, W) float32
-        Smoothed grey values.
+        Grey values after a Gaussian of `sigma_px`, rims included.
+    sigma_px : float
+        That sigma.
+    noise : float
+        Standard deviation of the pixel noise before smoothing.
     contrast : float
         Mean step between features and gaps.
     bright : bool
@@ -94,24 +124,26 @@ def edge_map(smoothed: FloatImage, contrast: float, bright: bool) -> tuple[Float
 
     Returns
     -------
-    row, column : (H, W) float32
-        Components of the gradient towards the feature, in units of the contrast per px.
+    EdgeMap
     """
-    sign = (1.0 if bright else -1.0) / max(contrast, 1e-6)
-    grad_r = ndi.sobel(smoothed, axis=0, output=np.float32) / 8.0
-    grad_c = ndi.sobel(smoothed, axis=1, output=np.float32) / 8.0
-    return np.asarray(grad_r * sign), np.asarray(grad_c * sign)
+    sign = 1.0 if bright else -1.0
+    grad_r = ndi.sobel(smoothed, axis=0, output=np.float32) * (sign / 8.0)
+    grad_c = ndi.sobel(smoothed, axis=1, output=np.float32) * (sign / 8.0)
+    # White noise under a Gaussian of sigma s has gradients of noise / (sqrt(8 pi) s^2).
+    gradient_noise = noise / (np.sqrt(8.0 * np.pi) * max(sigma_px, 0.5) ** 2)
+    least = max(MIN_EDGE_SLOPE * contrast, MIN_EDGE_NOISE * gradient_noise)
+    return EdgeMap(np.asarray(grad_r), np.asarray(grad_c), float(least))
 
 
-def edge_hits(mask: MaskArray, gradient: tuple[FloatImage, FloatImage]) -> MaskArray:
+def edge_hits(mask: MaskArray, edges: EdgeMap) -> MaskArray:
     """Where the image, at most 2 px away, shows an edge that rises towards the mask.
 
     Parameters
     ----------
     mask : (h, w) bool
         Inside of the feature.
-    gradient : pair of (h, w) float32
-        From `edge_map`.
+    edges : EdgeMap
+        Of the same window.
 
     Returns
     -------
@@ -121,18 +153,16 @@ def edge_hits(mask: MaskArray, gradient: tuple[FloatImage, FloatImage]) -> MaskA
     soft = ndi.gaussian_filter(mask.astype(np.float32), 1.5, mode="nearest")
     inward_r, inward_c = ndi.sobel(soft, axis=0), ndi.sobel(soft, axis=1)
     length = np.hypot(inward_r, inward_c) + 1e-6
-    rise = (gradient[0] * inward_r + gradient[1] * inward_c) / length
+    rise = (edges.grad_r * inward_r + edges.grad_c * inward_c) / length
     best = ndi.maximum_filter(rise, size=2 * BAND_PX + 1)
-    return np.asarray(best > REAL_EDGE)
+    return np.asarray(best > edges.least)
 
 
-def edge_share(
-    mask: MaskArray, gradient: tuple[FloatImage, FloatImage], boundary: MaskArray
-) -> float:
+def edge_share(mask: MaskArray, edges: EdgeMap, boundary: MaskArray) -> float:
     """Share of a boundary on which the image shows an edge; 1 where there is no boundary."""
     if not boundary.any():
         return 1.0
-    return float(np.mean(edge_hits(mask, gradient)[boundary]))
+    return float(np.mean(edge_hits(mask, edges)[boundary]))
 
 
 def boundary_agreement(mask: MaskArray, other: MaskArray, counted: MaskArray) -> float:

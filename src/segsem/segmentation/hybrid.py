@@ -21,11 +21,11 @@ from segsem.segmentation.auto_prompts import Part, parts_by_tile
 from segsem.segmentation.candidates import Candidates
 from segsem.segmentation.confidence import Calibration
 from segsem.segmentation.evidence import (
+    EdgeMap,
     Evidence,
     boundary_agreement,
     boundary_of,
     decidedness,
-    edge_map,
     edge_share,
     stability_score,
 )
@@ -105,7 +105,6 @@ class RoutingRules:
 def route(
     grey_u8: npt.NDArray[np.uint8],
     candidates: Candidates,
-    bright: bool,
     predictor: Predictor | None,
     rules: RoutingRules,
     frame_px: int = 256,
@@ -118,8 +117,6 @@ def route(
         Normalised image for SAM2, data bar cut off.
     candidates : Candidates
         From Sauvola.
-    bright : bool
-        Tone of the features.
     predictor : Predictor or None
         None: Sauvola only.
     rules : RoutingRules
@@ -136,20 +133,19 @@ def route(
     -------
     HybridResult
     """
-    gradient = edge_map(candidates.smoothed, candidates.contrast, bright)
     canvas = _Canvas.empty(candidates.labels.shape)
     side = predictor.frame_px if predictor is not None else frame_px
     tile_parts = parts_by_tile(candidates.labels, side)
     for done, parts in enumerate(tile_parts):
         yield Progress(done, len(tile_parts), "segmenting")
         window = parts[0].window
-        local = (gradient[0][window.slices], gradient[1][window.slices])
+        edges = candidates.edges.crop(window.slices)
         predictions: list[MaskPrediction | None] = [None] * len(parts)
         if predictor is not None and rules.routing is not Routing.SAUVOLA_ONLY:
             embedding = predictor.encode(np.ascontiguousarray(window.crop(grey_u8)))
             predictions = list(predictor.decode_batch(embedding, [p.prompts for p in parts]))
         for part, prediction in zip(parts, predictions, strict=True):
-            decision, part_field = _decide(part, prediction, candidates, local, rules)
+            decision, part_field = _decide(part, prediction, candidates, edges, rules)
             canvas.paint(decision, part_field)
     yield Progress(len(tile_parts), len(tile_parts), "segmenting")
     return canvas.result()
@@ -159,19 +155,19 @@ def _decide(
     part: Part,
     prediction: MaskPrediction | None,
     candidates: Candidates,
-    gradient: tuple[FloatImage, FloatImage],
+    edges: EdgeMap,
     rules: RoutingRules,
 ) -> tuple[Decision, FloatImage]:
     field = candidates.field[part.window.slices]
     sauvola_field = np.where(part.mask, np.maximum(field, 0.01), np.minimum(field, -0.01))
-    sauvola = _sauvola_evidence(part, gradient)
+    sauvola = _sauvola_evidence(part, edges)
     sauvola_confidence = rules.calibration.confidence(Source.SAUVOLA, sauvola)
     figures = {"sauvola_edge": sauvola.edge, "sauvola_confidence": round(sauvola_confidence, 4)}
     if prediction is None:
         reason = "only Sauvola was asked for"
         return _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures), sauvola_field
     logits = prediction.best_logits
-    sam2 = _sam2_evidence(prediction, part, gradient)
+    sam2 = _sam2_evidence(prediction, part, edges)
     confidence = rules.calibration.confidence(Source.SAM2, sam2)
     figures |= {f"sam2_{name}": value for name, value in sam2.as_dict().items()}
     figures["sam2_confidence"] = round(confidence, 4)
@@ -191,21 +187,19 @@ def _stand(
     return Decision(part, source, confidence, reason, confidence < POOR, figures)
 
 
-def _sauvola_evidence(part: Part, gradient: tuple[FloatImage, FloatImage]) -> Evidence:
-    edge = edge_share(part.mask, gradient, boundary_of(part.mask) & part.counted)
+def _sauvola_evidence(part: Part, edges: EdgeMap) -> Evidence:
+    edge = edge_share(part.mask, edges, boundary_of(part.mask) & part.counted)
     return Evidence(iou_pred=0.0, stability=0.0, decided=0.0, edge=edge, agreement=0.0)
 
 
-def _sam2_evidence(
-    prediction: MaskPrediction, part: Part, gradient: tuple[FloatImage, FloatImage]
-) -> Evidence:
+def _sam2_evidence(prediction: MaskPrediction, part: Part, edges: EdgeMap) -> Evidence:
     mask, logits = prediction.best_mask, prediction.best_logits
     boundary = boundary_of(mask) & part.counted
     return Evidence(
         iou_pred=float(np.clip(prediction.iou_pred[0], 0.0, 1.0)),
         stability=stability_score(part.inner.crop(logits)),
         decided=decidedness(logits, boundary),
-        edge=edge_share(mask, gradient, boundary),
+        edge=edge_share(mask, edges, boundary),
         agreement=boundary_agreement(mask, part.mask, part.counted),
     )
 

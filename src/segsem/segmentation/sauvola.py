@@ -24,6 +24,8 @@ from segsem.core.types import FloatImage
 R_GREY = 128.0
 """Sauvola's R: half the grey range of the normalised image."""
 
+WHITE = 255.0
+
 EDGE_POWER = 4
 """Windows count by the power of their deviation: one with twice the contrast counts 16 times."""
 
@@ -80,8 +82,15 @@ def threshold(grey: FloatImage, window_px: int, k: float) -> FloatImage:
     return np.asarray(mean * (1.0 + k * (deviation / R_GREY - 1.0)), dtype=np.float32)
 
 
-def margin(grey: FloatImage, window_px: int, k: float, bright: bool) -> FloatImage:
+def margin(
+    grey: FloatImage, window_px: int, k: float, bright: bool, bright_share: float
+) -> FloatImage:
     """Signed distance of the grey value from the threshold: positive inside features.
+
+    Sauvola's rule is made for few dark strokes on a bright page: it sets the threshold off the
+    mean, away from the page. Where the bright phase is the smaller one, the image is inverted for
+    it; else the threshold would lie in the noise of the dark phase. Where both phases are equally
+    large, the mean lies midway already: `k` counts by how unequal they are.
 
     Parameters
     ----------
@@ -92,19 +101,23 @@ def margin(grey: FloatImage, window_px: int, k: float, bright: bool) -> FloatIma
     k : float
         Weight of the deviation.
     bright : bool
-        Whether features are brighter than their surroundings. The threshold is that of the
-        bright phase in both cases: gap and material share one edge.
+        Whether features are brighter than their surroundings; gap and material share one edge.
+    bright_share : float
+        Share of the image that the bright phase covers.
 
     Returns
     -------
     (H, W) float32
         In grey levels.
     """
-    mean, deviation = local_moments(grey, window_px)
-    local = mean * (1.0 + k * (deviation / R_GREY - 1.0))
+    few_bright = bright_share < 0.5
+    page = WHITE - grey if few_bright else grey
+    mean, deviation = local_moments(page, window_px)
+    weight = k * abs(1.0 - 2.0 * bright_share)
+    local = mean * (1.0 + weight * (deviation / R_GREY - 1.0))
     surface = _spread_from_edges(local, deviation, window_px)
-    difference = np.asarray(grey - surface, dtype=np.float32)
-    return difference if bright else -difference
+    difference = np.asarray(page - surface, dtype=np.float32)
+    return difference if bright is not few_bright else -difference
 
 
 def _spread_from_edges(local: FloatImage, deviation: FloatImage, window_px: int) -> FloatImage:

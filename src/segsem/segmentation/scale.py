@@ -11,7 +11,22 @@ from skimage.measure._regionprops import RegionProperties
 
 from segsem.core.params import Tone
 from segsem.core.types import FloatImage, MaskArray
+from segsem.segmentation.rims import rim_ceiling, smoothed_noise
 from segsem.segmentation.sauvola import margin, smooth
+
+SMOOTHINGS_PX = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
+"""Gaussian sigmas to try, in this order."""
+
+GOOD_CONTRAST_NOISE = 14.0
+"""Enough smoothing: the medians of the phases are this many sigma of the remaining noise apart."""
+
+MIN_CONTRAST_NOISE = 6.0
+"""Below this there are no two phases, only noise cut in half (which gives about 1.6)."""
+
+MAX_SMOOTHING = 0.25
+"""Largest smoothing sigma as a share of the narrower phase's width."""
+
+DEFAULT_K = 0.2
 
 MANY_MORE = 3.0
 """Gaps are the features where they are this many times as many separate pieces as the material."""
@@ -30,8 +45,12 @@ class FeatureScale:
         Tone: whether features are brighter than their surroundings.
     bright_width_px, dark_width_px : float
         Mean width of the bright and the dark phase (twice area over boundary length).
+    bright_share : float
+        Share of the image that the bright phase covers.
     smooth_px : float
         Gaussian sigma that makes the image fit for thresholding.
+    ceiling : float
+        Grey level (of the smoothed image) at which bright rims are cut off.
     window_px : int
         Odd Sauvola window: more than a feature and its gap.
     """
@@ -39,7 +58,9 @@ class FeatureScale:
     bright: bool
     bright_width_px: float
     dark_width_px: float
+    bright_share: float
     smooth_px: float
+    ceiling: float
     window_px: int
 
     @property
@@ -70,43 +91,65 @@ def estimate_scale(grey: FloatImage, noise: float, tone: Tone) -> FeatureScale |
     FeatureScale or None
         None where the image shows no two phases at all.
     """
-    sigma = smoothing_for(grey, noise)
-    if sigma is None:
+    best: _Trial | None = None
+    for sigma in SMOOTHINGS_PX:
+        trial = _try_smoothing(grey, noise, sigma)
+        if trial is None:
+            continue
+        if best is not None and sigma > MAX_SMOOTHING * min(best.widths_px):
+            break
+        if best is None or trial.contrast_noise > best.contrast_noise:
+            best = trial
+        if best.contrast_noise >= GOOD_CONTRAST_NOISE:
+            break
+    if best is None or best.contrast_noise < MIN_CONTRAST_NOISE:
         return None
+    return _measure(best, tone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    sigma: float
+    ceiling: float
+    flattened: FloatImage
+    mask: MaskArray
+    contrast_noise: float
+
+    @property
+    def widths_px(self) -> tuple[float, float]:
+        return phase_width(self.mask), phase_width(~self.mask)
+
+
+def _try_smoothing(grey: FloatImage, noise: float, sigma: float) -> _Trial | None:
     smoothed = smooth(grey, sigma)
-    mask = smoothed > threshold_otsu(smoothed)
-    bright_width, dark_width = phase_width(mask), phase_width(~mask)
-    window = window_for(bright_width, dark_width, grey.shape)
-    mask = margin(smoothed, window, 0.1, bright=True) > 0
+    ceiling = rim_ceiling(smoothed)
+    flattened = np.minimum(smoothed, ceiling)
+    if float(np.ptp(flattened)) <= 0:
+        return None
+    mask = flattened > threshold_otsu(flattened)
+    if not mask.any() or mask.all():
+        return None
+    contrast = float(np.median(flattened[mask]) - np.median(flattened[~mask]))
+    ratio = contrast / max(smoothed_noise(noise, sigma), 1e-6)
+    return _Trial(sigma, ceiling, flattened, mask, ratio)
+
+
+def _measure(trial: _Trial, tone: Tone) -> FeatureScale | None:
+    window = window_for(*trial.widths_px, trial.mask.shape)
+    share = float(np.mean(trial.mask))
+    mask = margin(trial.flattened, window, DEFAULT_K, bright=True, bright_share=share) > 0
     if not mask.any() or mask.all():
         return None
     bright_width, dark_width = phase_width(mask), phase_width(~mask)
-    window = window_for(bright_width, dark_width, grey.shape)
-    bright = tone is not Tone.DARK if tone is not Tone.AUTO else guess_bright(mask)
-    return FeatureScale(bright, bright_width, dark_width, sigma, window)
-
-
-def smoothing_for(grey: FloatImage, noise: float) -> float | None:
-    """Choose the Gaussian sigma (px) at which the two phases stand apart from the noise.
-
-    Returns
-    -------
-    float or None
-        None where even the widest smoothing leaves one phase only.
-    """
-    for sigma in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0):
-        smoothed = smooth(grey, sigma)
-        cut = threshold_otsu(smoothed) if float(np.ptp(smoothed)) > 0 else None
-        if cut is None:
-            return None
-        mask = smoothed > cut
-        if not mask.any() or mask.all():
-            return None
-        contrast = float(smoothed[mask].mean() - smoothed[~mask].mean())
-        # White noise after a Gaussian of sigma s: noise / (2 sqrt(pi) s).
-        if contrast > 12.0 * noise / (2.0 * np.sqrt(np.pi) * sigma):
-            return sigma
-    return None
+    return FeatureScale(
+        bright=tone is not Tone.DARK if tone is not Tone.AUTO else guess_bright(mask),
+        bright_width_px=bright_width,
+        dark_width_px=dark_width,
+        bright_share=share,
+        smooth_px=trial.sigma,
+        ceiling=trial.ceiling,
+        window_px=window_for(bright_width, dark_width, mask.shape),
+    )
 
 
 def phase_width(mask: MaskArray) -> float:
