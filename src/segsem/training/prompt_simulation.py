@@ -142,6 +142,7 @@ def jitter_box(rng: np.random.Generator, box: tuple[int, int, int, int], frame_p
     sigma = rng.choice([0.0, 0.03, 0.08]) * np.minimum(spread, 100.0) + 0.5
     moved = np.array(box, dtype=np.float32) + rng.normal(0.0, 1.0, 4) * sigma
     moved = np.clip(moved, 0.0, frame_px - 1.0)
+    moved[:2] = np.minimum(moved[:2], frame_px - 2.0)
     moved[2:] = np.maximum(moved[2:], moved[:2] + 1.0)
     return np.asarray(moved, dtype=np.float32)
 

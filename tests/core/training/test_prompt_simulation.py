@@ -70,8 +70,8 @@ def test_a_jittered_box_stays_in_the_frame_and_keeps_a_size() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
         x0, y0, x1, y1 = jitter_box(rng, (0, 60, 0, 63), SIDE)
-        assert 0 <= x0 < x1 <= SIDE
-        assert 0 <= y0 < y1 <= SIDE
+        assert 0 <= x0 < x1 <= SIDE - 1
+        assert 0 <= y0 < y1 <= SIDE - 1
 
 
 @pytest.mark.parametrize("positive", [True, False])
