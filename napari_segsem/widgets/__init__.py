@@ -1,0 +1,1 @@
+"""Panels of the plugin and what they are put together from."""

@@ -18,6 +18,8 @@ from segsem.engine.server import Server
 from segsem.engine.service import PredictorFactory
 
 DEFAULT_PREDICTOR = "segsem.models.load:load_predictor"
+PREDICTOR_VARIABLE = "SEGSEM_PREDICTOR"
+"""Names another factory, for tests and for models that are not in the registry."""
 
 
 def main() -> None:
@@ -25,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m segsem.engine", description=__doc__)
     parser.add_argument(
         "--predictor",
-        default=DEFAULT_PREDICTOR,
+        default=os.environ.get(PREDICTOR_VARIABLE, DEFAULT_PREDICTOR),
         metavar="MODULE:FACTORY",
         help="callable that makes a predictor from a model's name",
     )

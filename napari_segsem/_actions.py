@@ -1,0 +1,76 @@
+"""What keys and buttons do: one function each, whatever it is called by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari_segsem._session import Session
+from segsem.core.contour import ReviewStatus
+
+Actions = dict[str, Callable[[], None]]
+
+
+def prompt_actions(session: Session, object_under_cursor: Callable[[], int]) -> Actions:
+    """Actions of Annotate, by the names of the keymap."""
+
+    def accept() -> None:
+        annotation = session.annotation
+        if annotation is None:
+            return
+        if annotation.chosen_mask is None:
+            session.tell("Nothing to accept yet: click on an object or drag a box around it")
+        elif annotation.accept() is None:
+            session.tell("This is accepted already: point at the object and press Del to remove it")
+
+    def delete() -> None:
+        annotation = session.annotation
+        if annotation is not None and not annotation.delete(object_under_cursor()):
+            session.tell("No accepted object is under the mouse: point at one and press Del")
+
+    def undo() -> None:
+        name = session.annotation.history.undo() if session.annotation else None
+        session.tell(f"Undone: {name}" if name else "Nothing to undo")
+
+    def redo() -> None:
+        name = session.annotation.history.redo() if session.annotation else None
+        session.tell(f"Done again: {name}" if name else "Nothing to redo")
+
+    return {
+        "cycle": lambda: session.annotation.cycle() if session.annotation else None,
+        "accept": accept,
+        "clear": lambda: session.annotation.clear() if session.annotation else None,
+        "undo": undo,
+        "redo": redo,
+        "delete": delete,
+    }
+
+
+def review_actions(session: Session, go_to_current: Callable[[], None]) -> Actions:
+    """Actions of Review, by the names of the keymap."""
+
+    def decide(status: ReviewStatus) -> None:
+        if session.review is not None:
+            session.review.decide(status)
+            go_to_current()
+
+    def step(by: int) -> None:
+        if session.review is not None:
+            session.review.step(by)
+            go_to_current()
+
+    def undo() -> None:
+        name = session.review.history.undo() if session.review else None
+        session.tell(f"Undone: {name}" if name else "Nothing to undo")
+
+    def redo() -> None:
+        name = session.review.history.redo() if session.review else None
+        session.tell(f"Done again: {name}" if name else "Nothing to redo")
+
+    return {
+        "accept": lambda: decide(ReviewStatus.ACCEPTED),
+        "reject": lambda: decide(ReviewStatus.REJECTED),
+        "next": lambda: step(1),
+        "previous": lambda: step(-1),
+        "undo": undo,
+        "redo": redo,
+    }

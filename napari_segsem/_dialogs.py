@@ -1,0 +1,21 @@
+"""Questions that need a window of their own: which files, which folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+IMAGE_FILTER = "SEM images (*.tif *.tiff *.png *.jpg *.jpeg *.bmp);;All files (*)"
+
+
+def ask_images(parent: QWidget) -> list[Path]:
+    """Ask for images; none if the dialog is left."""
+    names, _ = QFileDialog.getOpenFileNames(parent, "Open SEM images", "", IMAGE_FILTER)
+    return [Path(name) for name in names]
+
+
+def ask_export_folder(parent: QWidget) -> Path | None:
+    """Ask for the folder to export into; None if the dialog is left."""
+    name = QFileDialog.getExistingDirectory(parent, "Export contours into this folder")
+    return Path(name) if name else None

@@ -1,0 +1,58 @@
+"""One open image with everything that was done to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segsem._annotation import Annotation
+from napari_segsem._review import Review
+from segsem.core.types import PixelSize
+from segsem.imaging.image import SEMImage
+from segsem.imaging.normalise import normalise
+
+PIXEL_UNITS = ("pixel", "pixel")
+NM_UNITS = ("nm", "nm")
+
+
+class Document:
+    """An image, its annotation and, once extracted, its review."""
+
+    def __init__(self, image: SEMImage) -> None:
+        self.image = image
+        self.annotation = Annotation(image.shape)
+        self.review: Review | None = None
+
+    @cached_property
+    def grey(self) -> npt.NDArray[np.uint8]:
+        """(H, W) grey values that SAM2 sees: independent of the viewer's contrast."""
+        return normalise(self.image)
+
+    @property
+    def model_grey(self) -> npt.NDArray[np.uint8]:
+        """The part above the data bar, which is what the model is asked about."""
+        return self.grey[: self.image.valid_rows[1]]
+
+    @property
+    def scale(self) -> PixelSize:
+        """(y, x) size of a pixel in the viewer: nm, or 1 where it is unknown."""
+        return self.image.pixel_size_nm or (1.0, 1.0)
+
+    @property
+    def units(self) -> tuple[str, str]:
+        """Units of `scale`, as napari names them."""
+        return PIXEL_UNITS if self.image.pixel_size_nm is None else NM_UNITS
+
+    def set_pixel_size(self, nm: float) -> None:
+        """Take the user's word for the pixel size in nm."""
+        self.image = replace(self.image, pixel_size_nm=(nm, nm), pixel_size_source="user")
+
+    def area_text(self, area_px: int) -> str:
+        """Area in the unit that is known."""
+        if self.image.pixel_size_nm is None:
+            return f"{area_px:,} px²"
+        px_y, px_x = self.image.pixel_size_nm
+        return f"{area_px * px_y * px_x:,.0f} nm²"

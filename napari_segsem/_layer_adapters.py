@@ -1,0 +1,290 @@
+"""The image and annotation of a session as napari layers, and back from the mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+
+from napari_segsem import _layers
+from napari_segsem._document import Document
+from napari_segsem._keymap import PROMPT_KEYS, bind_hold_to_pan, bind_keys, unbind_keys
+from napari_segsem._session import Session
+from segsem.core.exceptions import SegSemError
+from segsem.imaging.image import SEMImage
+from segsem.imaging.read import read_image
+from segsem.segmentation.prompts import BACKGROUND, FOREGROUND
+
+DRAG_PX = 4.0
+"""A press that moves less than this on the screen is a click."""
+
+BOX_WIDTH_PX = 2.0
+MINUS_MODIFIERS = {"Control", "Alt"}
+
+
+class AnnotateLayers:
+    """Image, data bar, objects, preview and prompts of the image that is shown.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    session : Session
+        Its session.
+    actions : dict of str to callable
+        What the keys do, by name.
+    """
+
+    def __init__(
+        self, viewer: Any, session: Session, actions: dict[str, Callable[[], None]]
+    ) -> None:
+        self._viewer, self._session, self._actions = viewer, session, actions
+        self._document: Document | None = None
+        self._adopted: dict[str, Image] = {}
+        self._own_image: Image | None = None
+        self._layers: dict[str, Any] = {}
+        session.document_changed.connect(self._show)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+
+    @property
+    def is_prompting(self) -> bool:
+        """Whether clicks in the image are prompts."""
+        prompts = self._layers.get(_layers.PROMPTS)
+        return prompts is not None and self._viewer.layers.selection.active is prompts
+
+    def start_prompting(self) -> None:
+        """Make clicks in the image prompts."""
+        prompts = self._layers.get(_layers.PROMPTS)
+        if prompts is not None and prompts in self._viewer.layers:
+            prompts.mode = "pan_zoom"
+            prompts.mouse_pan = False
+            self._viewer.layers.selection.active = prompts
+
+    def adopt_open_image(self) -> None:
+        """Take over the image that napari shows already."""
+        images = [layer for layer in self._viewer.layers if self._is_foreign_image(layer)]
+        active = self._viewer.layers.selection.active
+        if images and self._session.document is None:
+            self._adopt(active if active in images else images[-1])
+
+    def close(self) -> None:
+        """Let go of the viewer and of the layers' keys."""
+        self._session.document_changed.disconnect(self._show, missing_ok=True)
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        for layer in self._layers.values():
+            unbind_keys(layer, PROMPT_KEYS)
+
+    def object_under_cursor(self) -> int:
+        """Id of the accepted object under the mouse; 0 where there is none."""
+        document, objects = self._document, self._layers.get(_layers.OBJECTS)
+        if document is None or objects is None:
+            return 0
+        row, col = np.rint(objects.world_to_data(self._viewer.cursor.position)).astype(int)
+        inside = 0 <= row < document.image.shape[0] and 0 <= col < document.image.shape[1]
+        return int(document.annotation.labels[row, col]) if inside else 0
+
+    def _on_inserted(self, event: Any) -> None:
+        if self._is_foreign_image(event.value):
+            self._adopt(event.value)
+
+    def _is_foreign_image(self, layer: Layer) -> bool:
+        ours = layer is self._own_image or layer in self._layers.values()
+        return isinstance(layer, Image) and not ours and layer.ndim == 2 and not layer.rgb
+
+    def _adopt(self, layer: Image) -> None:
+        if any(layer is known for known in self._adopted.values()):
+            return
+        image = layer.metadata.get(_layers.IMAGE_KEY) or self._read_source(layer)
+        if image is None:
+            return
+        if image.shape == layer.data.shape:
+            self._adopted[image.sha256] = layer
+        self._session.open_image(image)
+
+    def _read_source(self, layer: Image) -> SEMImage | None:
+        """Read the layer's file again: napari's own readers drop what the vendor wrote."""
+        if layer.source.path is None:
+            return None
+        try:
+            return read_image(Path(str(layer.source.path)))
+        except SegSemError as error:
+            self._session.tell_error(str(error))
+            return None
+
+    def _show(self) -> None:
+        document = self._session.document
+        if document is None:
+            return
+        fresh = document is not self._document
+        self._document = document
+        self._make_layers(document)
+        self._show_image(document)
+        self._place(document)
+        if fresh:
+            self._connect(document)
+            self._viewer.reset_view()
+            self.start_prompting()
+
+    def _make_layers(self, document: Document) -> None:
+        made = {
+            _layers.DATA_BAR: _layers.data_bar_layer,
+            _layers.OBJECTS: lambda: _layers.labels_layer(
+                _layers.OBJECTS, document.annotation.labels, _layers.OBJECT_COLOR, 2
+            ),
+            _layers.PREVIEW: lambda: _layers.labels_layer(
+                _layers.PREVIEW, np.zeros((1, 1), np.uint8), _layers.PREVIEW_COLOR, 2
+            ),
+            _layers.BOX: lambda: _layers.lines_layer(_layers.BOX, _layers.PREVIEW_COLOR),
+            _layers.PROMPTS: _layers.prompts_layer,
+        }
+        for name, make in made.items():
+            layer = self._layers.get(name)
+            if layer is not None and layer in self._viewer.layers:
+                continue
+            layer = self._layers[name] = make()
+            _layers.place(layer, document)
+            self._viewer.add_layer(layer)
+            bind_keys(layer, PROMPT_KEYS, self._actions)
+            if name == _layers.PROMPTS:
+                layer.mouse_drag_callbacks.append(self._on_press)
+                bind_hold_to_pan(layer)
+
+    def _show_image(self, document: Document) -> None:
+        shown = self._adopted.get(document.image.sha256)
+        if shown is None or shown not in self._viewer.layers:
+            shown = self._own_layer(document)
+        for layer in (*self._adopted.values(), self._own_image):
+            if layer is not None and layer in self._viewer.layers:
+                layer.visible = layer is shown
+        _layers.place(shown, document)
+
+    def _own_layer(self, document: Document) -> Image:
+        layer = self._own_image
+        if layer is None or layer not in self._viewer.layers:
+            layer = self._own_image = _layers.image_layer(document)
+            self._viewer.add_layer(layer)
+            self._viewer.layers.move(self._viewer.layers.index(layer), 0)
+        elif layer.data is not document.image.data:
+            layer.data = document.image.data
+            layer.contrast_limits_range = layer.contrast_limits = _layers.contrast_limits(document)
+            layer.name = document.image.name
+        return layer
+
+    def _place(self, document: Document) -> None:
+        for name in (_layers.OBJECTS, _layers.BOX, _layers.PROMPTS):
+            _layers.place(self._layers[name], document)
+        objects = self._layers[_layers.OBJECTS]
+        if objects.data is not document.annotation.labels:
+            objects.data = document.annotation.labels
+        self._place_data_bar(document)
+        self._show_prompts()
+        self._show_preview()
+
+    def _place_data_bar(self, document: Document) -> None:
+        layer = self._layers[_layers.DATA_BAR]
+        first, (height, width) = document.image.data_bar_row, document.image.shape
+        layer.visible = first is not None
+        if first is None:
+            _layers.place(layer, document)
+            return
+        px_y, px_x = document.scale
+        layer.units = document.units
+        layer.scale = ((height - first) * px_y, width * px_x)
+        layer.translate = ((first + height - 1) / 2 * px_y, (width - 1) / 2 * px_x)
+
+    def _connect(self, document: Document) -> None:
+        annotation = document.annotation
+        for signal, slot in (
+            (annotation.prompts_changed, self._show_prompts),
+            (annotation.candidates_changed, self._show_preview),
+            (annotation.objects_changed, self._show_objects),
+        ):
+            signal.disconnect(slot, missing_ok=True)
+            signal.connect(slot)
+
+    def _show_prompts(self) -> None:
+        if self._document is None:
+            return
+        state = self._document.annotation.state
+        _layers.show_points(self._layers[_layers.PROMPTS], state.points_rc, state.point_labels)
+        self._show_box(state.box_rc)
+
+    def _show_box(self, box_rc: tuple[float, float, float, float] | None) -> None:
+        layer = self._layers[_layers.BOX]
+        if box_rc is None or self._document is None:
+            layer.data = np.zeros((0, 2, 2))
+            return
+        row0, col0, row1, col1 = box_rc
+        corners = np.array([[row0, col0], [row0, col1], [row1, col1], [row1, col0]])
+        layer.edge_width = self._screen_px(BOX_WIDTH_PX)
+        layer.data = _layers.segments(corners, closed=True)
+
+    def _show_preview(self) -> None:
+        if self._document is None:
+            return
+        annotation, layer = self._document.annotation, self._layers[_layers.PREVIEW]
+        mask = annotation.chosen_mask
+        if mask is None or annotation.candidates is None:
+            layer.data = np.zeros((1, 1), dtype=np.uint8)
+            _layers.place(layer, self._document)
+            return
+        # A small layer moved to its window: the whole image is never drawn anew for one click.
+        layer.data = mask.astype(np.uint8)
+        _layers.place(layer, self._document, annotation.candidates.offset_rc)
+
+    def _show_objects(self) -> None:
+        if _layers.OBJECTS in self._layers:
+            self._layers[_layers.OBJECTS].refresh()
+
+    def _screen_px(self, width: float) -> float:
+        """Width in image px of so many px on the screen."""
+        scale = self._document.scale[1] if self._document is not None else 1.0
+        return float(width / max(self._viewer.camera.zoom * scale, 1e-9))
+
+    def _on_press(self, layer: Any, event: Any) -> Iterator[None]:
+        """Click or drag: a point where the mouse did not move, a box where it did."""
+        document = self._document
+        if event.button != 1 or document is None or layer.mode != "pan_zoom":
+            return
+        start, modifiers = layer.world_to_data(event.position), set(event.modifiers)
+        yield
+        end = start
+        while event.type == "mouse_move":
+            end = layer.world_to_data(event.position)
+            if self._is_drag(start, end):
+                self._show_box(_box(start, end))
+            yield
+        if self._is_drag(start, end):
+            self._box_done(document, _box(start, end))
+        else:
+            self._click_done(document, start, bool(modifiers & MINUS_MODIFIERS))
+
+    def _is_drag(self, start: Any, end: Any) -> bool:
+        return bool(np.abs(np.subtract(end, start)).min() > self._screen_px(DRAG_PX) / 2) and bool(
+            np.abs(np.subtract(end, start)).max() > self._screen_px(DRAG_PX)
+        )
+
+    def _box_done(self, document: Document, box: tuple[float, float, float, float]) -> None:
+        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
+        row0, row1 = np.clip((box[0], box[2]), top, bottom - 1)
+        col0, col1 = np.clip((box[1], box[3]), 0, width - 1)
+        if row1 > row0 and col1 > col0:
+            document.annotation.set_box((float(row0), float(col0), float(row1), float(col1)))
+        else:
+            self._show_prompts()
+
+    def _click_done(self, document: Document, at: Any, minus: bool) -> None:
+        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
+        row, col = float(at[0]), float(at[1])
+        if not (top - 0.5 <= row < bottom - 0.5 and -0.5 <= col < width - 0.5):
+            self._session.tell("That is outside the image: click on the sample")
+            return
+        document.annotation.add_point((row, col), BACKGROUND if minus else FOREGROUND)
+
+
+def _box(start: Any, end: Any) -> tuple[float, float, float, float]:
+    corners = np.sort(np.stack([start, end]), axis=0)
+    return float(corners[0, 0]), float(corners[0, 1]), float(corners[1, 0]), float(corners[1, 1])

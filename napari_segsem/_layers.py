@@ -1,0 +1,148 @@
+"""Names, colours and line styles of the plugin's layers: every layer is described here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels, Points, Vectors
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_segsem._document import Document
+from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
+from segsem.core.contour import Source
+from segsem.core.types import PointsRC
+from segsem.segmentation.prompts import FOREGROUND
+
+IMAGE_KEY = "segsem_image"
+"""Where a layer's metadata holds the `SEMImage` that it was made from."""
+
+DATA_BAR = "Data bar (ignored)"
+OBJECTS = "SegSEM objects"
+PREVIEW = "SegSEM preview"
+BOX = "SegSEM box"
+PROMPTS = "SegSEM prompts"
+REGIONS = "SegSEM regions"
+DOUBTFUL = "SegSEM doubtful"
+CURRENT = "SegSEM current region"
+CONTOURS = {source: f"SegSEM contours: {SOURCE_STYLES[source].label}" for source in Source}
+
+PREVIEW_COLOR = "#F0E442"
+"""Yellow of the same Okabe-Ito palette: nothing else is drawn in it."""
+
+OBJECT_COLOR = SOURCE_STYLES[Source.SAM2].color
+CURRENT_COLOR = "#FFFFFF"
+POINT_COLORS = {FOREGROUND: "#009E73", 0: "#D55E00"}
+POINT_SYMBOLS = {FOREGROUND: "cross", 0: "hbar"}
+
+DOUBTFUL_WIDTH = 4.0
+"""Line widths of the broad band under a doubtful contour."""
+
+
+def placement(document: Document, offset_rc: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    """Scale, units and position, so that napari lines every layer up with the image."""
+    scale = document.scale
+    return {
+        "scale": scale,
+        "translate": (offset_rc[0] * scale[0], offset_rc[1] * scale[1]),
+        "units": document.units,
+    }
+
+
+def place(layer: Any, document: Document, offset_rc: tuple[int, int] = (0, 0)) -> None:
+    """Move an existing layer onto a document's image."""
+    for name, value in placement(document, offset_rc).items():
+        setattr(layer, name, value)
+
+
+def image_layer(document: Document) -> Image:
+    """Grey image with the file's own values."""
+    low, high = contrast_limits(document)
+    return Image(
+        document.image.data,
+        name=document.image.name,
+        colormap="gray",
+        contrast_limits=(low, high),
+        **placement(document),
+    )
+
+
+def contrast_limits(document: Document) -> tuple[float, float]:
+    """Range of the sample's own grey values, the data bar's black and white left out."""
+    low, high = np.percentile(document.image.valid_data, [0.1, 99.9])
+    return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
+
+
+def data_bar_layer() -> Image:
+    """One dark pixel, stretched over the data bar."""
+    return Image(
+        np.zeros((1, 1), dtype=np.uint8),
+        name=DATA_BAR,
+        colormap="gray",
+        contrast_limits=(0, 1),
+        opacity=0.6,
+        visible=False,
+    )
+
+
+def labels_layer(name: str, data: npt.NDArray[Any], color: str, contour: int) -> Labels:
+    """Label image drawn as outlines of one colour."""
+    layer = Labels(data, name=name, opacity=1.0)
+    layer.colormap = DirectLabelColormap(color_dict={0: "transparent", None: color})
+    layer.contour = contour
+    return layer
+
+
+def prompts_layer() -> Points:
+    """Clicks: a cross for what belongs to the object, a bar for what does not."""
+    layer = Points(
+        ndim=2,
+        name=PROMPTS,
+        size=14,
+        border_width=0.0,
+        opacity=1.0,
+    )
+    layer.canvas_size_limits = (12, 18)
+    return layer
+
+
+def show_points(
+    layer: Points, points_rc: Sequence[tuple[float, float]], labels: Sequence[int]
+) -> None:
+    """Show clicks in a prompts layer."""
+    layer.data = np.asarray(points_rc, dtype=float).reshape(-1, 2)
+    if len(points_rc):
+        layer.face_color = [POINT_COLORS[label] for label in labels]
+        layer.symbol = [POINT_SYMBOLS[label] for label in labels]
+    layer.selected_data = set()
+
+
+def lines_layer(name: str, color: str, opacity: float = 1.0) -> Vectors:
+    """Line segments of one colour."""
+    return Vectors(
+        np.zeros((0, 2, 2)),
+        ndim=2,
+        name=name,
+        edge_color=color,
+        edge_width=1.0,
+        vector_style="line",
+        opacity=opacity,
+    )
+
+
+def contour_layers() -> dict[Source, Vectors]:
+    """One layer of contours for each source, in its colour."""
+    return {s: lines_layer(CONTOURS[s], SOURCE_STYLES[s].color) for s in Source}
+
+
+def doubtful_layer() -> Vectors:
+    """Broad band under the contours that ask for a look."""
+    return lines_layer(DOUBTFUL, NEEDS_HUMAN_STYLE.color, opacity=0.55)
+
+
+def segments(line_rc: PointsRC, *, closed: bool = False) -> npt.NDArray[np.float64]:
+    """Polyline (K, 2) as napari vectors (K - 1, 2, 2): start and step."""
+    line = np.vstack([line_rc, line_rc[:1]]) if closed else np.asarray(line_rc)
+    return np.stack([line[:-1], np.diff(line, axis=0)], axis=1)

@@ -1,0 +1,198 @@
+"""The review of a session as napari layers: contours by source, doubtful ones, the current one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_segsem import _layers
+from napari_segsem._contour_lines import NONE, RegionLines, joined, lines_by_source, region_lines
+from napari_segsem._document import Document
+from napari_segsem._keymap import REVIEW_KEYS, bind_keys, unbind_keys
+from napari_segsem._review import Review
+from napari_segsem._session import Session
+from segsem.core.appearance import SOURCE_STYLES
+from segsem.core.contour import Region, ReviewStatus, Source
+from segsem.core.extraction import Extraction
+
+LINES_PER_VIEW = 450.0
+"""A line is this part of the image's longer side wide, so that it reads in the whole view."""
+
+REGION_PART = 0.25
+"""Part of the canvas that a region fills at least when it is shown from the list."""
+
+
+class ReviewLayers:
+    """Contours, highlights and hover of the extraction that is reviewed."""
+
+    def __init__(
+        self, viewer: Any, session: Session, actions: dict[str, Callable[[], None]]
+    ) -> None:
+        self._viewer, self._session, self._actions = viewer, session, actions
+        self._review: Review | None = None
+        self._layers: dict[str, Any] = {}
+        self._outlines: dict[int, RegionLines] = {}
+        session.review_changed.connect(self._show)
+
+    def close(self) -> None:
+        """Let go of the session and of the layers' keys."""
+        self._session.review_changed.disconnect(self._show, missing_ok=True)
+        for layer in self._layers.values():
+            unbind_keys(layer, REVIEW_KEYS)
+
+    def activate(self) -> None:
+        """Make hover and the review's keys work on the canvas."""
+        layer = self._layers.get(_layers.REGIONS)
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.selection.active = layer
+
+    def region_at(self, position: Any) -> Region | None:
+        """Region at a position of the viewer; None where there is none."""
+        review, layer = self._review, self._layers.get(_layers.REGIONS)
+        if review is None or layer is None:
+            return None
+        row, col = np.rint(layer.world_to_data(position)).astype(int)
+        height, width = layer.data.shape
+        if not (0 <= row < height and 0 <= col < width):
+            return None
+        return review.region(int(layer.data[row, col]))
+
+    def go_to_current(self) -> None:
+        """Move the view to the current region, and nearer where it would be tiny."""
+        document, region = self._session.document, self._review and self._review.current
+        if document is None or not region:
+            return
+        row0, col0, row1, col1 = region.bbox_rc
+        scale = np.asarray(document.scale)
+        centre = np.array([(row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2]) * scale
+        size = np.array([row1 - row0, col1 - col0]) * scale
+        part = float((size * self._viewer.camera.zoom / np.asarray(self._viewer.canvas.size)).max())
+        self._viewer.camera.center = tuple(centre)
+        if part < REGION_PART:
+            self._viewer.camera.zoom *= min(REGION_PART / max(part, 1e-9), 8.0)
+
+    def _show(self) -> None:
+        document, review = self._session.document, self._session.review
+        if document is None or (review is None and not self._layers):
+            return
+        if review is self._review and review is not None:
+            self._place(document)
+            return
+        self._review = review
+        self._make_layers(document)
+        self._place(document)
+        self._fill(document, review)
+        if review is not None:
+            review.decisions_changed.connect(self._show_doubtful)
+            review.threshold_changed.connect(self._show_doubtful)
+            review.current_changed.connect(self._show_current)
+            self.activate()
+
+    def _make_layers(self, document: Document) -> None:
+        made: dict[str, Callable[[], Any]] = {
+            _layers.DOUBTFUL: _layers.doubtful_layer,
+            **{
+                _layers.CONTOURS[s]: lambda s=s: _layers.contour_layers()[s]  # type: ignore[misc]
+                for s in Source
+            },
+            _layers.CURRENT: lambda: _layers.lines_layer(_layers.CURRENT, _layers.CURRENT_COLOR),
+            _layers.REGIONS: lambda: _hover_layer(document),
+        }
+        for name, make in made.items():
+            layer = self._layers.get(name)
+            if layer is not None and layer in self._viewer.layers:
+                continue
+            layer = self._layers[name] = make()
+            _layers.place(layer, document)
+            self._viewer.add_layer(layer)
+            bind_keys(layer, REVIEW_KEYS, self._actions)
+            if name == _layers.REGIONS:
+                layer.mouse_drag_callbacks.append(self._on_press)
+
+    def _place(self, document: Document) -> None:
+        for layer in self._layers.values():
+            _layers.place(layer, document)
+
+    def _fill(self, document: Document, review: Review | None) -> None:
+        extraction = None if review is None else review.extraction
+        regions = () if extraction is None else extraction.regions
+        width = max(1.0, max(document.image.shape) / LINES_PER_VIEW)
+        self._outlines = {region.region_id: region_lines(region) for region in regions}
+        for source, lines in lines_by_source(regions, width).items():
+            layer = self._layers[_layers.CONTOURS[source]]
+            layer.edge_width = width
+            layer.data = lines
+        self._layers[_layers.DOUBTFUL].edge_width = width * _layers.DOUBTFUL_WIDTH
+        self._layers[_layers.CURRENT].edge_width = width
+        self._fill_hover(document, extraction)
+        self._show_doubtful()
+        self._show_current()
+
+    def _fill_hover(self, document: Document, extraction: Extraction | None) -> None:
+        layer = self._layers[_layers.REGIONS]
+        if extraction is None:
+            layer.data = np.zeros(document.image.shape, np.int32)
+            return
+        layer.data = extraction.labels()
+        regions = extraction.regions
+        layer.features = {
+            "index": [region.region_id for region in regions],
+            "source": [SOURCE_STYLES[region.source].label for region in regions],
+            "confidence": [confidence_text(region) for region in regions],
+            "why": [why_text(region) for region in regions],
+        }
+
+    def _show_doubtful(self) -> None:
+        doubtful = [] if self._review is None else self._review.doubtful
+        self._set_lines(_layers.DOUBTFUL, [region.region_id for region in doubtful])
+
+    def _show_current(self) -> None:
+        current = None if self._review is None else self._review.current_id
+        self._set_lines(_layers.CURRENT, [] if current is None else [current])
+
+    def _set_lines(self, name: str, region_ids: list[int]) -> None:
+        layer = self._layers.get(name)
+        if layer is not None:
+            parts = [self._outlines[i].lines for i in region_ids]
+            layer.data = joined(parts) if parts else NONE
+
+    def _on_press(self, layer: Any, event: Any) -> Iterator[None]:
+        """A click selects the region under it."""
+        start = np.asarray(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        region = self.region_at(event.position)
+        if region is not None and self._review is not None and _is_click(start, event.pos):
+            self._review.select(region.region_id)
+
+
+def confidence_text(region: Region) -> str:
+    """Confidence with two decimals, or a dash where it is not rateable."""
+    return "–" if math.isnan(region.confidence) else f"{region.confidence:.2f}"
+
+
+def why_text(region: Region) -> str:
+    """Why a region asks for a look, in the pipeline's own words."""
+    if region.status is not ReviewStatus.PENDING:
+        return region.status.value
+    if region.needs_human:
+        return region.fallback_reason or "neither method was good enough"
+    return region.fallback_reason or ""
+
+
+def _is_click(start: Any, end: Any) -> bool:
+    return bool(np.abs(np.subtract(end, start)).max() <= 3)
+
+
+def _hover_layer(document: Document) -> Any:
+    layer = _layers.labels_layer(
+        _layers.REGIONS, np.zeros(document.image.shape, np.int32), _layers.CURRENT_COLOR, 0
+    )
+    # Seen only by the mouse: the status bar tells what is under it.
+    layer.colormap = DirectLabelColormap(color_dict={0: "transparent", None: "transparent"})
+    return layer

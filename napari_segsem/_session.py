@@ -1,0 +1,228 @@
+"""`Session`: what the panels of one viewer share: images, engine, messages. Knows no Qt.
+
+Panels and layers listen to its signals; it listens to the engine. Whatever the engine says comes
+through `dispatch`, which hands it to the thread that the panels live in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from pathlib import Path
+
+from psygnal import Signal
+
+from napari_segsem._annotation import Annotation
+from napari_segsem._document import Document
+from napari_segsem._review import Review
+from segsem.core.exceptions import SegSemError
+from segsem.core.extraction import Extraction
+from segsem.engine.answers import Candidates, EngineState, StaleAnswerError
+from segsem.engine.client import EngineClient
+from segsem.imaging.image import SEMImage
+from segsem.imaging.read import read_image
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_MODEL = "segsem-nano"
+
+Dispatch = Callable[[Callable[[], None]], None]
+
+
+class Session:
+    """State of one viewer.
+
+    Parameters
+    ----------
+    dispatch : callable
+        Runs a callable in the panels' thread.
+    model : str
+        Name of the model.
+    """
+
+    document_changed = Signal()
+    review_changed = Signal()
+    engine_changed = Signal()
+    message = Signal(str, bool)
+
+    def __init__(self, dispatch: Dispatch, model: str = DEFAULT_MODEL) -> None:
+        self.model = model
+        self.engine_state = EngineState.STOPPED
+        self.engine_message = ""
+        self._dispatch = dispatch
+        self._engine = EngineClient(model, self._on_engine_state)
+        self._documents: dict[Path | int, Document] = {}
+        self._keys: list[Path | int] = []
+        self._index = 0
+        self._closed = False
+
+    @property
+    def document(self) -> Document | None:
+        """The image that is shown."""
+        return self._documents.get(self._keys[self._index]) if self._keys else None
+
+    @property
+    def annotation(self) -> Annotation | None:
+        """Prompts and objects of the image that is shown."""
+        return None if self.document is None else self.document.annotation
+
+    @property
+    def review(self) -> Review | None:
+        """Review of the image that is shown; None before it was extracted."""
+        return None if self.document is None else self.document.review
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Number of the image shown, and of all that are open."""
+        return self._index + 1, len(self._keys)
+
+    def open_files(self, paths: Sequence[Path]) -> None:
+        """Open images; the first of them is shown, the others are read when they are reached."""
+        fresh = [path.resolve() for path in paths]
+        if not fresh:
+            return
+        first = self._read(fresh[0])
+        if first is None:
+            return
+        self._documents.setdefault(fresh[0], first)
+        self._keys += [key for key in fresh if key not in self._keys]
+        self._show(self._keys.index(fresh[0]))
+
+    def open_image(self, image: SEMImage) -> None:
+        """Show an image that is already read."""
+        key = id(image) if image.path is None else image.path.resolve()
+        if key not in self._documents:
+            self._documents[key] = Document(image)
+        if key not in self._keys:
+            self._keys.append(key)
+        self._show(self._keys.index(key))
+
+    def step(self, by: int) -> None:
+        """Show the next (1) or previous (-1) image."""
+        if not self._keys:
+            return
+        index = (self._index + by) % len(self._keys)
+        key = self._keys[index]
+        if key not in self._documents:
+            document = self._read(Path(str(key)))
+            if document is None:
+                return
+            self._documents[key] = document
+        self._show(index)
+
+    def set_pixel_size(self, nm: float) -> None:
+        """Give the pixel size of an image that does not name one."""
+        if self.document is not None:
+            self.document.set_pixel_size(nm)
+            self.document_changed.emit()
+            if self.review is not None:
+                self.tell("Pixel size set: extract the image again to get contours in nm")
+
+    def start_engine(self) -> None:
+        """Start the inference process if it is not running."""
+        if self._engine.pid is None and not self._closed:
+            self._guarded(self._engine.start)
+            self._send_image()
+
+    def restart_engine(self) -> None:
+        """Start the inference process anew; images and prompts stay."""
+        self._engine.close()
+        self.start_engine()
+        self.ask()
+
+    @property
+    def engine_pid(self) -> int | None:
+        """Process id of the engine."""
+        return self._engine.pid
+
+    def ask(self) -> None:
+        """Ask for masks for the prompts in work; the newest question wins."""
+        document = self.document
+        if document is None:
+            return
+        state = document.annotation.state
+        if state.is_empty:
+            self._engine.cancel()
+            return
+        self.start_engine()
+        answer = self._engine.predict(document.image.sha256, state.prompts())
+        answer.add_done_callback(
+            lambda done: self._in_panels(lambda: self._answered(document, done))
+        )
+
+    def set_extraction(self, document: Document, extraction: Extraction) -> None:
+        """Take an extraction as the one to review."""
+        document.review = Review(extraction)
+        self.review_changed.emit()
+
+    def tell(self, text: str) -> None:
+        """Show a message."""
+        self.message.emit(text, False)
+
+    def tell_error(self, text: str) -> None:
+        """Show what went wrong and what to do."""
+        self.message.emit(text, True)
+
+    def close(self) -> None:
+        """End the engine."""
+        self._closed = True
+        self._engine.close()
+
+    def _show(self, index: int) -> None:
+        self._index = index
+        document = self.document
+        if document is None:
+            return
+        document.annotation.prompts_changed.disconnect(missing_ok=True)
+        document.annotation.prompts_changed.connect(self.ask)
+        self._send_image()
+        self.document_changed.emit()
+        self.review_changed.emit()
+        for warning in document.image.warnings:
+            self.tell(warning)
+
+    def _read(self, path: Path) -> Document | None:
+        if path in self._documents:
+            return self._documents[path]
+        try:
+            return Document(read_image(path))
+        except SegSemError as error:
+            self.tell_error(str(error))
+            return None
+
+    def _send_image(self) -> None:
+        if self.document is not None and self._engine.pid is not None:
+            self._engine.set_image(self.document.image.sha256, self.document.model_grey)
+
+    def _guarded(self, start: Callable[[], object]) -> None:
+        try:
+            start()
+        except SegSemError as error:
+            self._engine_says(EngineState.FAILED, str(error))
+
+    def _answered(self, document: Document, done: Future[Candidates]) -> None:
+        try:
+            candidates = done.result()
+        except (StaleAnswerError, CancelledError):
+            return
+        except SegSemError as error:
+            self.tell_error(str(error))
+            return
+        if document is self.document:
+            document.annotation.set_candidates(candidates)
+
+    def _on_engine_state(self, state: EngineState, message: str) -> None:
+        self._in_panels(lambda: self._engine_says(state, message))
+
+    def _engine_says(self, state: EngineState, message: str) -> None:
+        self.engine_state, self.engine_message = state, message
+        self.engine_changed.emit()
+
+    def _in_panels(self, action: Callable[[], None]) -> None:
+        def act() -> None:
+            if not self._closed:
+                action()
+
+        if not self._closed:
+            self._dispatch(act)

@@ -1,0 +1,138 @@
+"""The header that all panels share: image, pixel size, model, engine."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_segsem._sessions import Shared
+from napari_segsem.widgets.parts import button, row, text_label
+from segsem.core.types import PixelSize
+from segsem.engine.answers import EngineState
+
+LARGEST_NM = 100_000.0
+
+STATES = {
+    EngineState.STOPPED: "starts with the first prompt",
+    EngineState.STARTING: "starting…",
+    EngineState.LOADING: "loading the model…",
+    EngineState.READY: "ready",
+    EngineState.ENCODING: "encoding…",
+    EngineState.FAILED: "failed",
+}
+BUSY = {EngineState.STARTING, EngineState.LOADING, EngineState.ENCODING}
+
+
+class Header(QWidget):
+    """What is open, how large a pixel is, what the model is doing."""
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__()
+        self._shared, self._session = shared, shared.session
+        self.image_label = text_label(tip="The image that is shown")
+        self._previous = button("‹", "Previous image", lambda: self._session.step(-1))
+        self._next = button("›", "Next image", lambda: self._session.step(1))
+        self._turn = row(self._previous, self._next)
+        self.pixel_label = text_label(tip="Size of a pixel and where it is read from")
+        self.pixel_field = QDoubleSpinBox()
+        self.pixel_field.setDecimals(4)
+        self.pixel_field.setRange(0.0, LARGEST_NM)
+        self.pixel_field.setSuffix(" nm/px")
+        self.pixel_field.setSpecialValueText("unknown")
+        self.pixel_field.setToolTip(
+            "The file names no pixel size. Type it here to get nanometres and layouts"
+        )
+        self._set_size = button("Set", "Use this pixel size", self._give_pixel_size)
+        self._pixel_row = row(self.pixel_field, self._set_size)
+        self.model_label = text_label(self._session.model, "Model that answers prompts")
+        self.engine_label = text_label(tip="What the inference process is doing")
+        self._restart = button("Restart", "Start the inference process again", self._restart_engine)
+        self._busy = QProgressBar()
+        self._busy.setRange(0, 0)
+        self._busy.setTextVisible(False)
+        self._busy.setFixedHeight(4)
+        self._lay_out()
+        self._connect()
+        self.show_document()
+        self.show_engine()
+
+    def show_document(self) -> None:
+        """Show the image and its pixel size."""
+        document = self._session.document
+        number, count = self._session.position
+        self._turn.setVisible(count > 1)
+        self._pixel_row.setVisible(document is not None and document.image.pixel_size_nm is None)
+        self.pixel_label.setVisible(document is None or document.image.pixel_size_nm is not None)
+        if document is None:
+            self.image_label.setText("none open")
+            self.pixel_label.setText("–")
+            return
+        height, width = document.image.shape
+        of = f" ({number} of {count})" if count > 1 else ""
+        self.image_label.setText(f"{document.image.name}{of}, {width} × {height} px")
+        size = document.image.pixel_size_nm
+        if size is not None:
+            source = document.image.pixel_size_source
+            self.pixel_label.setText(f"{size_text(size)} ({source})")
+
+    def show_engine(self) -> None:
+        """Show what the engine is doing."""
+        state = self._session.engine_state
+        text = STATES[state]
+        if state is EngineState.FAILED:
+            text = self._session.engine_message
+        if self._shared.extraction.is_running:
+            text = "extracting…"
+        self.engine_label.setText(text)
+        self._restart.setVisible(state is EngineState.FAILED)
+        self._busy.setVisible(state in BUSY)
+
+    def _show_progress(self, done: int, total: int, message: str) -> None:
+        part = f" {done} of {total}" if total else ""
+        self.engine_label.setText(f"extracting{part}…")
+
+    def _give_pixel_size(self) -> None:
+        if self.pixel_field.value() > 0:
+            self._session.set_pixel_size(self.pixel_field.value())
+        else:
+            self._session.tell("Type the pixel size in nm first")
+
+    def _restart_engine(self) -> None:
+        self._session.restart_engine()
+
+    def _lay_out(self) -> None:
+        rows = QFormLayout()
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        pixel = QWidget()
+        pixel_layout = QVBoxLayout(pixel)
+        pixel_layout.setContentsMargins(0, 0, 0, 0)
+        pixel_layout.addWidget(self.pixel_label)
+        pixel_layout.addWidget(self._pixel_row)
+        rows.addRow(QLabel("Image"), row(self.image_label, self._turn))
+        rows.addRow(QLabel("Pixel size"), pixel)
+        rows.addRow(QLabel("Model"), self.model_label)
+        rows.addRow(QLabel("Engine"), row(self.engine_label, self._restart))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(rows)
+        layout.addWidget(self._busy)
+
+    def _connect(self) -> None:
+        self._session.document_changed.connect(self.show_document)
+        self._session.engine_changed.connect(self.show_engine)
+        self._shared.extraction.changed.connect(self.show_engine)
+        self._shared.extraction.progressed.connect(self._show_progress)
+
+
+def size_text(size: PixelSize) -> str:
+    """Pixel size with its unit; two numbers where it is not square."""
+    if size[0] == size[1]:
+        return f"{size[0]:.4g} nm/px"
+    return f"{size[0]:.4g} × {size[1]:.4g} nm/px (y × x)"

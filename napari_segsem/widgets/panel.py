@@ -1,0 +1,82 @@
+"""What all panels have in common: header, scrolling body, footer, dropped files, the end."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_segsem._dialogs import ask_images
+from napari_segsem._sessions import Shared, enter, leave, real_viewer
+from napari_segsem.widgets.header import Header
+from napari_segsem.widgets.parts import text_label
+
+MINIMUM_WIDTH = 300
+
+
+class Panel(QWidget):
+    """A dock's content over the session of its viewer.
+
+    Subclasses fill `body`. psygnal holds their slots weakly, so that a panel need not disconnect.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.viewer = real_viewer(napari_viewer)
+        self.shared: Shared = enter(self.viewer)
+        self.session = self.shared.session
+        self.header = Header(self.shared)
+        self.footer = text_label(tip="The last message")
+        self.body = QVBoxLayout()
+        self._lay_out()
+        self.setAcceptDrops(True)
+        self.session.message.connect(self._show_message)
+        # Not a method: the panel no longer exists when this is called.
+        self.destroyed.connect(partial(leave, self.shared))
+        self.shared.annotate_layers.adopt_open_image()
+
+    def open_dialog(self) -> None:
+        """Ask for images and open them."""
+        self.session.open_files(ask_images(self))
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802
+        """Accept files."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802
+        """Open dropped files."""
+        urls = event.mimeData().urls()
+        self.session.open_files([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
+        event.acceptProposedAction()
+
+    def _show_message(self, text: str, is_error: bool) -> None:
+        self.footer.setText(text)
+
+    def _lay_out(self) -> None:
+        inner = QWidget()
+        inner_layout = QVBoxLayout(inner)
+        inner_layout.addWidget(self.header)
+        inner_layout.addWidget(_line())
+        inner_layout.addLayout(self.body, 1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(_line())
+        layout.addWidget(self.footer)
+        self.setMinimumWidth(MINIMUM_WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

@@ -1,0 +1,75 @@
+"""Small Qt parts that the panels share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from superqt import QCollapsible
+
+NARROW = QSizePolicy.Policy.Ignored
+
+
+def button(
+    text: str, tip: str, on_click: Callable[[], object], *, primary: bool = False
+) -> QPushButton:
+    """Button with a tooltip; the primary one of a panel is taller and bold."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.clicked.connect(_without_arguments(on_click))
+    if primary:
+        font = made.font()
+        font.setBold(True)
+        made.setFont(font)
+        made.setMinimumHeight(32)
+    return made
+
+
+def _without_arguments(action: Callable[[], object]) -> Callable[..., None]:
+    # Qt tells `clicked` whether the button is checked.
+    def act(*_arguments: object) -> None:
+        action()
+
+    return act
+
+
+def text_label(text: str = "", tip: str = "") -> QLabel:
+    """Label that wraps and never widens its panel."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setToolTip(tip)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(NARROW, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def row(*widgets: QWidget) -> QWidget:
+    """Widgets side by side."""
+    holder = QWidget()
+    layout = QHBoxLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return holder
+
+
+def form(rows: Sequence[tuple[str, str]]) -> QWidget:
+    """Two columns of text, as for a list of keys."""
+    holder = QWidget()
+    layout = QFormLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+    for left, right in rows:
+        layout.addRow(QLabel(left), text_label(right))
+    return holder
+
+
+def fold(title: str, content: QWidget) -> QCollapsible:
+    """Part of a panel that is folded away at first."""
+    made = QCollapsible(title)
+    made.setDuration(0)
+    made.addWidget(content)
+    made.collapse(animate=False)
+    return made
