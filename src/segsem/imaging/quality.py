@@ -138,9 +138,9 @@ def _is_type_limit(data: ImageArray, value: float) -> bool:
 
 def _is_plateau(data: ImageArray, end: float, inwards: float) -> bool:
     """Whether far more pixels stand at the end of the range than next to it."""
-    first, last = sorted((end, end + inwards))
-    n_at_end = np.count_nonzero(data == end)
-    n_next = np.count_nonzero((data >= first) & (data <= last)) - n_at_end
+    first, last = min(end, end + inwards), max(end, end + inwards)
+    n_at_end = int(np.count_nonzero(data == end))
+    n_next = int(np.count_nonzero((data >= first) & (data <= last))) - n_at_end
     return bool(n_at_end > 1 and n_at_end > _PLATEAU * max(1, n_next))
 
 

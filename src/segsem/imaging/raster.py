@@ -55,10 +55,7 @@ def decode_raster(
     except InputError:
         raise
     except DECODER_ERRORS as error:
-        msg = (
-            f"is a truncated or damaged {' or '.join(formats)} image ({one_line(error)}); "
-            "copy it again from the tool"
-        )
+        msg = f"is a truncated or damaged image ({one_line(error)}); copy it again from the tool"
         raise InputError(msg) from error
 
 
