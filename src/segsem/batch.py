@@ -10,7 +10,7 @@ import logging
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -44,6 +44,7 @@ from segsem.export.selection import check_pixel_size
 from segsem.export.summary_csv import SummaryRow, failed_row, summary_row, write_summary
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
+from segsem.imaging.quality import image_quality
 from segsem.pipeline import extract_steps
 from segsem.segmentation.predictor import Predictor
 
@@ -198,7 +199,8 @@ def _extract(
     image: SEMImage, batch: _Batch, start: float
 ) -> Generator[Progress, None, ImageOutcome]:
     extraction = yield from _steps_of(image, batch)
-    signed = {**extraction.provenance, SIGNATURE: _signature(image, batch)}
+    quality = asdict(image_quality(image))
+    signed = {**quality, **extraction.provenance, SIGNATURE: _signature(image, batch)}
     extraction = replace(extraction, provenance=signed)
     refusals = _layout_refusals(extraction, batch.options)
     if batch.options.formats is None:

@@ -115,7 +115,9 @@ def test_results_layouts_and_summary_of_all(extract: FakeExtract, run: Run) -> N
     assert {path.name for path in report.files} >= {"contours.oas", "contours.gds", "summary.csv"}
     assert all(path.is_file() for path in report.files)
     assert [row["image_id"] for row in read_summary(report)] == ["a", "b"]
-    assert read_results(report.out / "a").regions[0].area_px == 12
+    result = read_results(report.out / "a")
+    assert result.regions[0].area_px == 12
+    assert {"snr", "blur_px", "saturated_fraction"} <= set(result.provenance)
     assert (report.out / "b" / "overlay.png").is_file()
 
 
