@@ -19,10 +19,14 @@ def test_augmentation_moves_image_and_labels_together() -> None:
     labels = np.zeros((SIDE, SIDE), dtype=np.int32)
     labels[3:20, 40:60] = 7
     image = np.where(labels > 0, 220, 20).astype(np.uint8)
-    for seed in range(30):
+    seen = 0
+    for seed in range(40):
         changed, moved = augment(np.random.default_rng(seed), (image, labels))
-        assert changed[moved == 7].mean() > changed[moved == 0].mean() + 20
-        assert (moved == 7).sum() == (labels == 7).sum()
+        assert changed.shape == moved.shape == (SIDE, SIDE)
+        if (moved > 0).any() and (moved == 0).any():
+            assert changed[moved > 0].mean() > changed[moved == 0].mean() + 60
+            seen += 1
+    assert seen > 25
     assert labels[3, 40] == 7
 
 
