@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 bin=$1/bin
 "$bin/segsem" extract sample_data/manifest.csv -o demo_out --force
 if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
-    QT_API=pyqt5 "$bin/napari" -w napari-segsem demo_out/*/overlay.png
+    echo "Opening them in napari"
+    QT_API=pyqt5 "$bin/python" tools/show_results.py demo_out
 else
     echo "No display: look at demo_out/*/overlay.png, or run 'make gui' where there is one."
 fi
