@@ -38,16 +38,15 @@ def register(app: typer.Typer) -> None:
 def list_models() -> None:
     """List known models, and which of them are here."""
     installed = store.installed_models()
-    table = Table("name", "configuration", "here", "licence or source", box=None)
+    rows = [("name", "configuration", "licence", "where")]
     for name, spec in MODELS.items():
-        here = str(installed[name]) if name in installed else "no: segsem models add"
-        table.add_row(name, spec.config, here, spec.licence)
+        here = str(installed[name]) if name in installed else f"not here: {spec.url}"
+        rows.append((name, spec.config, spec.licence, here))
     for name, folder in installed.items():
         if name not in MODELS:
-            description = store.read_description(folder)
-            source = str(description.provenance.get("added_from", ""))
-            table.add_row(name, description.config, str(folder), source)
-    Console(soft_wrap=True).print(table)
+            rows.append((name, store.read_description(folder).config, "", str(folder)))
+    for row in rows:
+        typer.echo(f"{row[0]:<24}{row[1]:<18}{row[2]:<14}{row[3]}")
 
 
 def add(

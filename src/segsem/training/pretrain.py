@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from segsem.core.files import write_json
 from segsem.core.progress import Progress
 from segsem.models.build import NANO_D_MODEL, build_model
 from segsem.models.registry import NANO_CONFIG
 from segsem.training.augmentation import augment
 from segsem.training.batch import Batch, make_batch
 from segsem.training.crop_stream import CropStream
+from segsem.training.history import History
 from segsem.training.trainer import AuxiliaryHead, Trainer, TrainOptions
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
+
+OPTIONS_FILE = "options.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,9 @@ def pretrain_nano(
 ) -> Generator[Progress, None, SAM2Base]:
     """Train `segsem-nano` from random weights.
 
+    Checkpoint, history and options are written into the folder; a run may be resumed with another
+    number of steps, which then sets the rest of its schedule.
+
     Parameters
     ----------
     folder : Path
@@ -110,14 +117,23 @@ def pretrain_nano(
     -------
     SAM2Base
         The averaged weights.
+
+    Raises
+    ------
+    ExportError
+        If the folder cannot be written to.
+    TaskError
+        If the loss is no longer finite, or the process that draws crops died.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / OPTIONS_FILE, asdict(options))
     torch.manual_seed(options.seed)
     model = build_model(NANO_CONFIG).to(device)
     auxiliary = AuxiliaryHead(NANO_D_MODEL // 8).to(device)
     trainer = Trainer(model, options, folder, auxiliary)
     if resume and trainer.resume():
         yield Progress(trainer.step, options.steps, "resumed")
+    else:
+        History(folder).cut_after(0)
     crops = StagedCrops(options)
     try:
         yield from trainer.run(crops.batch)

@@ -66,8 +66,12 @@ def reference_frames(
     Raises
     ------
     InputError
-        If an image has no reference, or one of another size.
+        If a folder is not there, or an image has no reference, or one of another size.
     """
+    for folder in (images, references):
+        if not folder.is_dir():
+            msg = f"Expected a folder of images, but {folder} is none."
+            raise InputError(msg)
     for path in sorted(p for p in images.iterdir() if p.is_file()):
         found = sorted(references.glob(f"{path.stem}.*"))
         if not found:
