@@ -10,6 +10,7 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from segsem.contours.edge_definition import RIM_REACH_PX, levels_around, locate, steepest
+from segsem.contours.matched import Template, match
 from segsem.contours.profiles import (
     EdgeImage,
     average_along,
@@ -25,9 +26,14 @@ from segsem.core.types import FloatArray, PointsRC
 BORDER_PX = 4.0
 """Points nearer to the border than this are flagged: their profiles are cut off."""
 
-LEVEL_SIGMA_FACTOR = 4.0
-"""The extremes vary slowly along an edge, so they are read from profiles averaged this many
-times as far as those that are located: extremes of noisy profiles are biased."""
+LEVEL_SIGMA_PX = 10.0
+"""The extremes vary slowly along an edge, so they are read from profiles averaged this far:
+extremes of noisy profiles are biased."""
+
+TEMPLATE_SIGMA_PX = 20.0
+"""How far the mean profile reaches along the edge, to which the edge definition is applied."""
+
+FINE_SEARCH_PX = 3.0
 
 MIN_CONTRAST_NOISE = 3.0
 """An edge whose contrast is below this many sigma of the averaged noise places nothing."""
@@ -58,7 +64,7 @@ class _Fit:
     shift_px: FloatArray
     slope: FloatArray
     contrast: FloatArray
-    noise: float
+    sigma_px: FloatArray
 
 
 def place(image: EdgeImage, line: Polyline, bright: bool, params: EdgeParams) -> PlacedLine:
@@ -97,14 +103,8 @@ def place(image: EdgeImage, line: Polyline, bright: bool, params: EdgeParams) ->
     moved = Polyline(
         smooth_along(moved.vertices_rc, 2.0 / params.step_px, moved.closed), moved.closed
     )
-    fine = _fit(
-        image, moved, bright, params, params.smooth_px / params.step_px, _fine_search(params)
-    )
+    fine = _match_fit(image, moved, bright, params)
     return _assemble(image, line, moved, fine)
-
-
-def _fine_search(params: EdgeParams) -> float:
-    return min(params.search_px, 3.0)
 
 
 def _fit(
@@ -122,8 +122,7 @@ def _fit(
     if not bright:  # a gap's material lies outside it
         raw = raw[:, ::-1]
     profiles = average_along(raw, sigma_points, base.closed)
-    wide_sigma = LEVEL_SIGMA_FACTOR * max(sigma_points, 2.5 / params.step_px)
-    wide = average_along(raw, wide_sigma, base.closed)
+    wide = average_along(raw, LEVEL_SIGMA_PX / params.step_px, base.closed)
     rough = steepest(_blur(profiles, 1.0), offsets, search_px)
     rough = _median_along(rough, base.closed)
     reach = _edge_reach(wide, offsets, search_px)
@@ -137,7 +136,39 @@ def _fit(
         levels.contrast < MIN_CONTRAST_NOISE * max(noise, 1e-6)
     )
     position = np.where(lost, np.nan, position)
-    return _Fit(position if bright else -position, slope, levels.contrast, noise)
+    sigma = np.full(len(position), np.nan)
+    np.divide(noise, slope, out=sigma, where=slope > 0)
+    return _Fit(position if bright else -position, slope, levels.contrast, sigma)
+
+
+def _match_fit(image: EdgeImage, base: Polyline, bright: bool, params: EdgeParams) -> _Fit:
+    """Place the edge by comparing each profile with the mean profile around it."""
+    search = min(params.search_px, FINE_SEARCH_PX)
+    offsets = sample_offsets(search + 2.0 + RIM_REACH_PX)
+    raw = sample_profiles(image, base.vertices_rc, normals_rc(base), offsets)
+    if not bright:
+        raw = raw[:, ::-1]
+    sigma_points = params.smooth_px / params.step_px
+    profiles = average_along(raw, sigma_points, base.closed)
+    mean = average_along(raw, TEMPLATE_SIGMA_PX / params.step_px, base.closed)
+    rough = _median_along(steepest(_blur(mean, 1.0), offsets, search), base.closed)
+    reach = _edge_reach(mean, offsets, search)
+    levels = levels_around(mean, offsets, rough, reach)
+    edge, slope = locate(mean, offsets, levels, rough, params.edge_method, params.edge_side, reach)
+    found = match(profiles, Template(mean, levels, edge), offsets, reach)
+    noise = image.noise * averaging_gain(sigma_points, params.step_px)
+    mean_noise = image.noise * averaging_gain(TEMPLATE_SIGMA_PX / params.step_px, params.step_px)
+    position = edge + found.shift_px
+    lost = (np.abs(edge - rough) > reach + RIM_REACH_PX) | (
+        levels.contrast < MIN_CONTRAST_NOISE * max(noise, 1e-6)
+    )
+    position = np.where(lost, np.nan, position)
+    contrast = np.where(levels.contrast > 0, levels.contrast, np.nan)
+    # Of the profile against the mean one, and of the edge on the mean one.
+    of_match = noise / contrast / np.sqrt(np.maximum(found.precision, 1e-9))
+    of_mean = mean_noise / np.where(slope > 0, slope, np.nan)
+    sigma = np.hypot(of_match, of_mean)
+    return _Fit(position if bright else -position, slope, levels.contrast, sigma)
 
 
 def _edge_reach(wide: FloatArray, offsets: FloatArray, search_px: float) -> float:
@@ -158,9 +189,8 @@ def _assemble(image: EdgeImage, line: Polyline, base: Polyline, fit: _Fit) -> Pl
     vertices = base.vertices_rc + shift[:, None] * normals
     placed = Polyline(vertices, base.closed)
     flags |= _geometry_flags(placed, image.grey.shape)
-    sigma = np.full(len(shift), np.nan)
     usable = (flags & np.uint8(PointFlag.LOW_SLOPE | PointFlag.OUTLIER)) == 0
-    np.divide(fit.noise, fit.slope, out=sigma, where=usable & (fit.slope > 0))
+    sigma = np.where(usable, fit.sigma_px, np.nan)
     raw_vertices = _nearest_on(line.vertices_rc, vertices)
     return PlacedLine(
         vertices_rc=vertices,
