@@ -115,7 +115,13 @@ PRESETS: dict[str, Preset] = {
             roughness_px=(0.4, 1.6),
         ),
         _FEWSHOT,
-        replace(_DEFAULT, name="sample", feature_px=(26.0, 48.0), edge_snr=(6.0, 14.0)),
+        replace(
+            _DEFAULT,
+            name="sample",
+            families=("line_space", "contacts", "free_form", "line_end", "contacts", "metal2d"),
+            feature_px=(26.0, 48.0),
+            edge_snr=(6.0, 14.0),
+        ),
     )
 }
 

@@ -54,7 +54,7 @@ class Process:
 
 def draw_process(rng: np.random.Generator, preset: Preset) -> Process:
     """Draw a process from a preset's ranges."""
-    pixel_nm = _within(rng, preset.pixel_nm)
+    pixel_nm = round(_within(rng, preset.pixel_nm), 4)
     response = _draw_response(rng, preset, pixel_nm)
     ratio = _within(rng, preset.astigmatism)
     beam = Beam(_within(rng, preset.blur_px), ratio, float(rng.uniform(0, np.pi)))

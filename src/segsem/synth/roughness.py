@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import gamma, pi, sqrt
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 from segsem.core.coordinates import arc_length_px
 from segsem.core.types import FloatArray
@@ -67,7 +67,8 @@ def roughen(rng: np.random.Generator, curve: Curve, roughness: Roughness) -> Cur
     """Displace an evenly sampled closed curve along its normals.
 
     Where the curve turns within a radius below 4 sigma the displacement is scaled by
-    ``radius / (4 sigma)``, so that a corner cannot fold over itself.
+    ``radius / (4 sigma)``, there and within 4 sigma beside it, with smooth transitions, so that
+    a corner cannot fold over itself.
     """
     if roughness.sigma_px <= 0:
         return curve
@@ -76,6 +77,8 @@ def roughen(rng: np.random.Generator, curve: Curve, roughness: Roughness) -> Cur
     step = float(arc_length_px(ring)[-1]) / len(vertices)
     noise = periodic_noise(rng, len(vertices), step, roughness)
     tight = turning_radius_px(vertices) / (4 * roughness.sigma_px)
-    damping = gaussian_filter1d(np.minimum(tight, 1.0), 2.0 / step, mode="wrap")
+    reach = max(1, round(4 * roughness.sigma_px / step))
+    around = minimum_filter1d(np.minimum(tight, 1.0), 2 * reach + 1, mode="wrap")
+    damping = gaussian_filter1d(around, reach / 2, mode="wrap")
     shift = (noise * damping)[:, None] * outward_normals(vertices)
     return Curve(vertices + shift, curve.is_hole)

@@ -87,7 +87,9 @@ def draw_field(rng: np.random.Generator, feature_px: float) -> WaveField:
     heading = rng.uniform(0, 2 * np.pi, _WAVES)
     wave = np.stack([number * np.sin(heading), number * np.cos(heading)], axis=1)
     amplitude = np.full(_WAVES, np.sqrt(2 / _WAVES))
-    return WaveField(wave, amplitude, rng.uniform(0, 2 * np.pi, _WAVES), float(rng.normal(0, 0.35)))
+    # Above 0 the features stay the smaller part, so that it is they, not the rest, that stand out.
+    level = float(rng.uniform(0.1, 0.7))
+    return WaveField(wave, amplitude, rng.uniform(0, 2 * np.pi, _WAVES), level)
 
 
 def zero_set(field: WaveField, shape: tuple[int, int]) -> list[FloatArray]:

@@ -43,7 +43,7 @@ def layout_clip(
     if not merged:
         msg = "Expected polygons on the chosen layer, but got none. Choose another with --layer L/D"
         raise InputError(msg)
-    pixel_nm = typical_width(merged) / request.feature_px
+    pixel_nm = float(f"{typical_width(merged) / request.feature_px:.5g}")
     tree = shapely.STRtree(merged)
     for _ in range(_TRIES):
         anchor = merged[int(rng.integers(len(merged)))].exterior.coords[0]
