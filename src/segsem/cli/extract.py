@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -181,6 +182,8 @@ def _model(name_or_dir: str) -> LazyModel:
     from segsem.models.load import load_predictor
     from segsem.models.store import find_model, verify
 
+    # Before torch loads: threads that spin while waiting starve whatever else runs here.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     description = verify(find_model(name_or_dir))
     return LazyModel(
         description.name, description.weights_sha256, partial(load_predictor, name_or_dir)
