@@ -22,8 +22,9 @@ _GRADIENT_NOISE = 1.0 / (np.sqrt(8.0 * np.pi) * _SCALE_PX**2)
 _GRADIENT_SIGMAS = 5.0
 _STRONG_PART = 0.5
 _HIGH_PART = 0.85
+_SAME_DARKNESS = 0.1
 _ALIGN_PX = 1.5
-_MIN_EDGES = 30
+_MIN_EDGES = 20
 _MAX_EDGES = 2000
 _REACH_PX = 12.0
 _STEP_PX = 0.25
@@ -185,7 +186,9 @@ def _is_outer_flank(profiles: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """
     smooth = ndimage.gaussian_filter1d(profiles, _ALIGN_PX / _STEP_PX, axis=1)
     middle = profiles.shape[1] // 2
-    return np.asarray(smooth[:, :middle].min(axis=1) <= smooth[:, middle:].min(axis=1))
+    excess = smooth[:, :middle].min(axis=1) - smooth[:, middle:].min(axis=1)
+    # Beyond a narrow feature the next space begins, as dark as the one before it.
+    return np.asarray(excess <= _SAME_DARKNESS * np.ptp(smooth, axis=1))
 
 
 def _edge_points(gradient: FloatImage, noise: float) -> npt.NDArray[np.intp]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,6 +24,7 @@ _PNG_DEPTH_BYTE = 24
 _PNG_COLOUR_BYTE = 25
 _EXIF_ORIENTATION = 0x0112
 _guard = threading.Lock()
+_stderr_lock = threading.Lock()
 
 
 def decode_raster(
@@ -76,7 +79,8 @@ def _decode(file: BinaryIO, max_pixels: int, formats: tuple[str, ...], frame: in
             image.seek(frame)
         if image.format != "TIFF":
             notes += _notes(image, n_frames, frame)
-        samples = _samples(image)
+        with _silent_libtiff(image.format == "TIFF"):
+            samples = _samples(image)
     if is_png and _is_deep_colour_png(file):
         samples = _decode_deep_colour_png(file)
     data, warnings = to_grey(samples)
@@ -95,6 +99,34 @@ def _open(file: BinaryIO, formats: tuple[str, ...]) -> Iterator[Image.Image]:
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     yield image
+
+
+@contextmanager
+def _silent_libtiff(is_tiff: bool) -> Iterator[None]:
+    """Keep off the terminal what libtiff itself prints about a damaged file.
+
+    It writes to the process's stderr from C, where no Python stream can catch it.
+    """
+    if not is_tiff or not _has_stderr():
+        yield
+        return
+    with _stderr_lock, Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _has_stderr() -> bool:
+    """Whether the process has one: programs without a console may not."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return False
+    return True
 
 
 def _notes(image: Image.Image, n_frames: int, frame: int) -> list[str]:

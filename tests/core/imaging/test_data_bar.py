@@ -65,7 +65,7 @@ IMAGES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     IMAGES,
     st.floats(0, 30),
@@ -82,7 +82,7 @@ def test_no_grating_has_a_data_bar(
     assert find_data_bar(grey.astype(np.float32)) is None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.tuples(st.integers(64, 220), st.integers(64, 260)),
     st.integers(10, 60),
@@ -107,7 +107,7 @@ def test_no_contact_array_has_a_data_bar(
     assert find_data_bar(_to_uint8(grey)) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(30, 170), st.integers(12, 50), st.floats(5, 30), st.integers(0, 999))
 def test_contacts_on_a_clipped_floor_below_a_wide_line_are_no_data_bar(
     line: int, pitch: int, noise: float, seed: int
