@@ -45,17 +45,23 @@ def layout_clip(
         raise InputError(msg)
     pixel_nm = float(f"{typical_width(merged) / request.feature_px:.5g}")
     tree = shapely.STRtree(merged)
+    size_nm = np.array(request.shape[::-1]) * pixel_nm
     for _ in range(_TRIES):
         anchor = merged[int(rng.integers(len(merged)))].exterior.coords[0]
-        share = rng.uniform(0.1, 0.9, 2)
-        rows, cols = request.shape
-        corner_nm = np.array(anchor) - share * (cols, rows) * pixel_nm
+        corner_nm = np.array(anchor) - rng.uniform(0.1, 0.9, 2) * size_nm
+        corner_nm = _kept_inside(corner_nm, size_nm, shapely.total_bounds(merged))
         drawn = _window(merged, tree, corner_nm, request, pixel_nm)
         if 0.03 < _coverage(drawn, request.shape) < 0.95:
             radius = min(request.corner_px, 0.35 * request.feature_px)
             return Pattern(drawn, round_corners(drawn, radius)), pixel_nm
     msg = "Expected a layer with features and spaces, but got windows that are all one or the other"
     raise InputError(msg)
+
+
+def _kept_inside(corner_nm: FloatArray, size_nm: FloatArray, bounds: FloatArray) -> FloatArray:
+    """Shift a window into the layout; along an axis where the layout is smaller, centre it."""
+    low, high = bounds[:2], bounds[2:] - size_nm
+    return np.where(high > low, np.clip(corner_nm, low, np.maximum(high, low)), (low + high) / 2)
 
 
 def _window(
