@@ -51,6 +51,8 @@ class Child:
         TaskError
             If it cannot be started or ends with an error; the message is its own.
         """
+        if self._killed:
+            return
         try:
             self._popen = subprocess.Popen(
                 self._arguments,
@@ -78,8 +80,10 @@ class Child:
 
     def kill(self) -> None:
         """End the process and all its children."""
+        if self._popen is not None and self._popen.poll() is not None:
+            return
         self._killed = True
-        if self._popen is None or self._popen.poll() is not None:
+        if self._popen is None:
             return
         try:
             parent = psutil.Process(self._popen.pid)

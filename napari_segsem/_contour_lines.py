@@ -72,8 +72,7 @@ def stretches(contour: Contour) -> list[tuple[int, PointsRC]]:
         line, codes = np.vstack([line, line[:1]]), np.append(codes, codes[0])
     cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1), len(codes)]
     parts = [
-        (int(codes[start]), line[start : stop + 1])
-        for start, stop in itertools.pairwise(cuts)
+        (int(codes[start]), line[start : stop + 1]) for start, stop in itertools.pairwise(cuts)
     ]
     return [(code, part) for code, part in parts if len(part) > 1]
 

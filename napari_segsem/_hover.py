@@ -37,12 +37,15 @@ def describe(document: Document, position: Any, region: Region | None) -> str:
         return ""
     parts = [_where(document, point), f"grey {document.image.data[row, col]:g}"]
     if region is not None:
-        source = SOURCE_STYLES[region.source].label
-        parts.append(f"region {region.region_id}: {source}, confidence {confidence_text(region)}")
-        why = why_text(region)
-        if why:
-            parts.append(why)
+        parts.append(region_text(region))
     return " · ".join(parts)
+
+
+def region_text(region: Region) -> str:
+    """Say what a region stands on, how sure it is, and why it is in doubt."""
+    source, why = SOURCE_STYLES[region.source].label, why_text(region)
+    text = f"Region {region.region_id}: {source}, confidence {confidence_text(region)}"
+    return f"{text}: {why}" if why else text
 
 
 def _where(document: Document, point_rc: Any) -> str:

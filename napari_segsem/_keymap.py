@@ -35,7 +35,7 @@ class Key:
 
 PROMPT_KEYS = (
     Key("T", "T", "cycle", "Next of the three masks"),
-    Key("Return", "Return", "accept", "Accept the outline as an object"),
+    Key("Enter", "Return", "accept", "Accept the outline as an object"),
     Key("Escape", "Esc", "clear", "Clear the prompts"),
     Key("Control-Z", "Ctrl+Z", "undo", "Undo"),
     Key("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "Redo"),

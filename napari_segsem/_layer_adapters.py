@@ -59,9 +59,14 @@ class AnnotateLayers:
         """Make clicks in the image prompts."""
         prompts = self._layers.get(_layers.PROMPTS)
         if prompts is not None and prompts in self._viewer.layers:
+            self._set_visible(True)
             prompts.mode = "pan_zoom"
             prompts.mouse_pan = False
             self._viewer.layers.selection.active = prompts
+
+    def pause(self) -> None:
+        """Take the prompts in work out of sight."""
+        self._set_visible(False)
 
     def adopt_open_image(self) -> None:
         """Take over the image that napari shows already."""
@@ -180,6 +185,7 @@ class AnnotateLayers:
         if objects.data is not document.annotation.labels:
             objects.data = document.annotation.labels
         self._place_data_bar(document)
+        self._viewer.canvas.overlays.scale_bar.visible = document.image.pixel_size_nm is not None
         self._show_prompts()
         self._show_preview()
 
@@ -239,10 +245,15 @@ class AnnotateLayers:
         if _layers.OBJECTS in self._layers:
             self._layers[_layers.OBJECTS].refresh()
 
+    def _set_visible(self, visible: bool) -> None:
+        for name in (_layers.PREVIEW, _layers.BOX, _layers.PROMPTS):
+            if name in self._layers:
+                self._layers[name].visible = visible
+
     def _screen_px(self, width: float) -> float:
         """Width in image px of so many px on the screen."""
         scale = self._document.scale[1] if self._document is not None else 1.0
-        return float(width / max(self._viewer.camera.zoom * scale, 1e-9))
+        return float(width / max(self._viewer.scene.camera.zoom * scale, 1e-9))
 
     def _on_press(self, layer: Any, event: Any) -> Iterator[None]:
         """Click or drag: a point where the mouse did not move, a box where it did."""
@@ -257,6 +268,8 @@ class AnnotateLayers:
             if self._is_drag(start, end):
                 self._show_box(_box(start, end))
             yield
+        # The last moves may have been left out.
+        end = layer.world_to_data(event.position)
         if self._is_drag(start, end):
             self._box_done(document, _box(start, end))
         else:

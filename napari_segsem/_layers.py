@@ -35,7 +35,7 @@ PREVIEW_COLOR = "#F0E442"
 OBJECT_COLOR = SOURCE_STYLES[Source.SAM2].color
 CURRENT_COLOR = "#FFFFFF"
 POINT_COLORS = {FOREGROUND: "#009E73", 0: "#D55E00"}
-POINT_SYMBOLS = {FOREGROUND: "cross", 0: "hbar"}
+POINT_SYMBOLS = {FOREGROUND: "disc", 0: "square"}
 
 DOUBTFUL_WIDTH = 4.0
 """Line widths of the broad band under a doubtful contour."""
@@ -96,12 +96,13 @@ def labels_layer(name: str, data: npt.NDArray[Any], color: str, contour: int) ->
 
 
 def prompts_layer() -> Points:
-    """Clicks: a cross for what belongs to the object, a bar for what does not."""
+    """Clicks: a disc for what belongs to the object, a square for what does not."""
     layer = Points(
         ndim=2,
         name=PROMPTS,
         size=14,
-        border_width=0.0,
+        border_width=0.12,
+        border_color="white",
         opacity=1.0,
     )
     layer.canvas_size_limits = (12, 18)
@@ -132,9 +133,9 @@ def lines_layer(name: str, color: str, opacity: float = 1.0) -> Vectors:
     )
 
 
-def contour_layers() -> dict[Source, Vectors]:
-    """One layer of contours for each source, in its colour."""
-    return {s: lines_layer(CONTOURS[s], SOURCE_STYLES[s].color) for s in Source}
+def contour_layer(source: Source) -> Vectors:
+    """Contours that stand on one source, in its colour."""
+    return lines_layer(CONTOURS[source], SOURCE_STYLES[source].color)
 
 
 def doubtful_layer() -> Vectors:

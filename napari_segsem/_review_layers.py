@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_segsem import _layers
-from napari_segsem._contour_lines import NONE, RegionLines, joined, lines_by_source, region_lines
+from napari_segsem._contour_lines import (
+    NONE,
+    RegionLines,
+    Segments,
+    joined,
+    lines_by_source,
+    region_lines,
+)
 from napari_segsem._document import Document
 from napari_segsem._keymap import REVIEW_KEYS, bind_keys, unbind_keys
 from napari_segsem._review import Review
@@ -30,9 +38,14 @@ class ReviewLayers:
     """Contours, highlights and hover of the extraction that is reviewed."""
 
     def __init__(
-        self, viewer: Any, session: Session, actions: dict[str, Callable[[], None]]
+        self,
+        viewer: Any,
+        session: Session,
+        actions: dict[str, Callable[[], None]],
+        pause_prompts: Callable[[], None],
     ) -> None:
         self._viewer, self._session, self._actions = viewer, session, actions
+        self._pause_prompts = pause_prompts
         self._review: Review | None = None
         self._layers: dict[str, Any] = {}
         self._outlines: dict[int, RegionLines] = {}
@@ -48,6 +61,7 @@ class ReviewLayers:
         """Make hover and the review's keys work on the canvas."""
         layer = self._layers.get(_layers.REGIONS)
         if layer is not None and layer in self._viewer.layers:
+            self._pause_prompts()
             self._viewer.layers.selection.active = layer
 
     def region_at(self, position: Any) -> Region | None:
@@ -70,10 +84,14 @@ class ReviewLayers:
         scale = np.asarray(document.scale)
         centre = np.array([(row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2]) * scale
         size = np.array([row1 - row0, col1 - col0]) * scale
-        part = float((size * self._viewer.camera.zoom / np.asarray(self._viewer.canvas.size)).max())
-        self._viewer.camera.center = tuple(centre)
+        view = np.asarray(self._viewer.canvas.size) / self._viewer.scene.camera.zoom
+        off_centre = np.abs(centre - np.asarray(self._viewer.scene.camera.center)[-2:])
+        part = float((size / view).max())
+        if bool(np.all(off_centre + size / 2 <= view / 2)) and part >= REGION_PART:
+            return
+        self._viewer.scene.camera.center = tuple(centre)
         if part < REGION_PART:
-            self._viewer.camera.zoom *= min(REGION_PART / max(part, 1e-9), 8.0)
+            self._viewer.scene.camera.zoom *= min(REGION_PART / max(part, 1e-9), 8.0)
 
     def _show(self) -> None:
         document, review = self._session.document, self._session.review
@@ -83,22 +101,22 @@ class ReviewLayers:
             self._place(document)
             return
         self._review = review
-        self._make_layers(document)
+        regions = () if review is None else review.extraction.regions
+        width = max(1.0, max(document.image.shape) / LINES_PER_VIEW)
+        lines = lines_by_source(regions, width)
+        self._make_layers(document, [s for s, found in lines.items() if len(found)])
         self._place(document)
-        self._fill(document, review)
+        self._fill(document, review, lines, width)
         if review is not None:
             review.decisions_changed.connect(self._show_doubtful)
             review.threshold_changed.connect(self._show_doubtful)
             review.current_changed.connect(self._show_current)
             self.activate()
 
-    def _make_layers(self, document: Document) -> None:
+    def _make_layers(self, document: Document, sources: list[Source]) -> None:
         made: dict[str, Callable[[], Any]] = {
             _layers.DOUBTFUL: _layers.doubtful_layer,
-            **{
-                _layers.CONTOURS[s]: lambda s=s: _layers.contour_layers()[s]  # type: ignore[misc]
-                for s in Source
-            },
+            **{_layers.CONTOURS[s]: partial(_layers.contour_layer, s) for s in sources},
             _layers.CURRENT: lambda: _layers.lines_layer(_layers.CURRENT, _layers.CURRENT_COLOR),
             _layers.REGIONS: lambda: _hover_layer(document),
         }
@@ -117,15 +135,21 @@ class ReviewLayers:
         for layer in self._layers.values():
             _layers.place(layer, document)
 
-    def _fill(self, document: Document, review: Review | None) -> None:
+    def _fill(
+        self,
+        document: Document,
+        review: Review | None,
+        lines: dict[Source, Segments],
+        width: float,
+    ) -> None:
         extraction = None if review is None else review.extraction
         regions = () if extraction is None else extraction.regions
-        width = max(1.0, max(document.image.shape) / LINES_PER_VIEW)
         self._outlines = {region.region_id: region_lines(region) for region in regions}
-        for source, lines in lines_by_source(regions, width).items():
-            layer = self._layers[_layers.CONTOURS[source]]
-            layer.edge_width = width
-            layer.data = lines
+        for source, found in lines.items():
+            layer = self._layers.get(_layers.CONTOURS[source])
+            if layer is not None:
+                layer.edge_width = width
+                layer.data = found
         self._layers[_layers.DOUBTFUL].edge_width = width * _layers.DOUBTFUL_WIDTH
         self._layers[_layers.CURRENT].edge_width = width
         self._fill_hover(document, extraction)

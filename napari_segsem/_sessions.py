@@ -6,6 +6,8 @@ import atexit
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from napari.utils.notifications import show_error
+
 from napari_segsem._actions import prompt_actions, review_actions
 from napari_segsem._extraction import ExtractionRun
 from napari_segsem._layer_adapters import AnnotateLayers
@@ -27,8 +29,11 @@ class Shared:
             self.session, lambda: self.review_layers.go_to_current()
         )
         self.annotate_layers = AnnotateLayers(viewer, self.session, self.prompt_actions)
-        self.review_layers = ReviewLayers(viewer, self.session, self.review_actions)
+        self.review_layers = ReviewLayers(
+            viewer, self.session, self.review_actions, self.annotate_layers.pause
+        )
         self.panels = 0
+        self.session.message.connect(_notify)
 
     def close(self) -> None:
         """End the child processes and let go of the viewer."""
@@ -36,6 +41,11 @@ class Shared:
         self.session.close()
         self.annotate_layers.close()
         self.review_layers.close()
+
+
+def _notify(text: str, is_error: bool) -> None:
+    if is_error:
+        show_error(text)
 
 
 _shared: WeakKeyDictionary[Any, Shared] = WeakKeyDictionary()

@@ -9,7 +9,10 @@ from napari.qt.threading import create_worker
 from superqt.utils import ensure_main_thread
 
 from napari_segsem._child import Child
-from segsem.core.exceptions import SegSemError, TaskError
+from segsem.core.exceptions import SegSemError
+
+Outcome = tuple[Any, str | None]
+"""A result, or a message for the user."""
 
 
 @ensure_main_thread  # type: ignore[untyped-decorator]
@@ -49,7 +52,6 @@ class ChildTask:
         self._worker = create_worker(_relay, child, finish, _start_thread=False)
         self._worker.yielded.connect(on_event)
         self._worker.returned.connect(self._returned)
-        self._worker.errored.connect(self._errored)
         self._worker.start()
 
     def cancel(self) -> None:
@@ -58,13 +60,14 @@ class ChildTask:
         self._worker.quit()
         self._child.kill()
 
-    def _returned(self, result: Any) -> None:
-        if not self._cancelled:
+    def _returned(self, outcome: Outcome) -> None:
+        result, error = outcome
+        if self._cancelled:
+            return
+        if error is None:
             self._on_done(result)
-
-    def _errored(self, error: Exception) -> None:
-        if not self._cancelled:
-            self._on_failed(str(error))
+        else:
+            self._on_failed(error)
 
 
 def run_in_background(
@@ -72,32 +75,31 @@ def run_in_background(
 ) -> None:
     """Run something that writes files beside the GUI; both callbacks come in the GUI thread."""
 
-    def outcome() -> tuple[Any, str | None]:
-        try:
-            return work(), None
-        except SegSemError as error:
-            return None, str(error)
-
-    def told(result: tuple[Any, str | None]) -> None:
-        value, error = result
+    def told(outcome: Outcome) -> None:
+        result, error = outcome
         if error is None:
-            on_done(value)
+            on_done(result)
         else:
             on_failed(error)
 
-    worker = create_worker(outcome, _start_thread=False)
+    worker = create_worker(_outcome, work, _start_thread=False)
     worker.returned.connect(told)
     worker.start()
 
 
-def _relay(child: Child, finish: Callable[[], Any]) -> Generator[dict[str, Any], None, Any]:
-    # A generator worker swallows RuntimeError, so that no error may leave as one.
+def _relay(child: Child, finish: Callable[[], Any]) -> Generator[dict[str, Any], None, Outcome]:
+    # Errors are returned, not raised: a generator worker swallows RuntimeError without a word.
     try:
         yield from child.events()
-        return None if child.killed else finish()
-    except SegSemError:
-        raise
-    except RuntimeError as error:
-        raise TaskError(str(error)) from error
+    except (SegSemError, RuntimeError) as error:
+        return None, str(error)
     finally:
         child.kill()
+    return (None, None) if child.killed else _outcome(finish)
+
+
+def _outcome(work: Callable[[], Any]) -> Outcome:
+    try:
+        return work(), None
+    except (SegSemError, RuntimeError) as error:
+        return None, str(error)

@@ -38,6 +38,8 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     get_settings().appearance.theme = options.theme
+    # The notice about PyQt5 would lie over the picture.
+    get_settings().application.gui_notification_level = "error"
     viewer = napari.Viewer(show=True)
     width, height = (int(number) for number in options.size.split("x"))
     viewer.window.resize(width, height)
@@ -144,8 +146,8 @@ class Tour:
     def at(self, row: float, col: float) -> QPoint:
         """Canvas position of an image point."""
         scale = np.asarray(self.viewer.layers["SegSEM prompts"].scale)
-        offset = np.array([row, col]) * scale - np.asarray(self.viewer.camera.center)[-2:]
-        dy, dx = offset * self.viewer.camera.zoom
+        offset = np.array([row, col]) * scale - np.asarray(self.viewer.scene.camera.center)[-2:]
+        dy, dx = offset * self.viewer.scene.camera.zoom
         size = self.canvas.size()
         return QPoint(round(size.width() / 2 + dx), round(size.height() / 2 + dy))
 

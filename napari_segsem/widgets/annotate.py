@@ -68,18 +68,21 @@ class AnnotatePanel(Panel):
         objects_layout.setContentsMargins(0, 0, 0, 0)
         objects_layout.addWidget(self.object_list)
         objects_layout.addWidget(self.delete_button)
+        self._work = QWidget()
+        work_layout = QVBoxLayout(self._work)
+        work_layout.setContentsMargins(0, 0, 0, 0)
         for widget in (
-            self.open_button,
-            self.hint,
             self.resume_button,
             self.accept_button,
             row(self.mask_label, self.cycle_button),
             row(self.undo_button, self.redo_button, self.clear_button),
             self.count_label,
             fold("Accepted objects", objects),
-            fold("Keys and mouse", form(help_lines(PROMPT_KEYS, MOUSE_HELP))),
         ):
+            work_layout.addWidget(widget)
+        for widget in (self.open_button, self.hint, self._work):
             self.body.addWidget(widget)
+        self.body.addWidget(fold("Keys and mouse", form(help_lines(PROMPT_KEYS, MOUSE_HELP))))
         self.body.addStretch(1)
 
     def _resume(self) -> None:
@@ -101,7 +104,7 @@ class AnnotatePanel(Panel):
         candidates = None if annotation is None else annotation.candidates
         self.hint.setText(self._hint(annotation))
         self.resume_button.setVisible(is_open and not self.shared.annotate_layers.is_prompting)
-        self.accept_button.setVisible(is_open)
+        self._work.setVisible(is_open)
         self.accept_button.setEnabled(candidates is not None)
         self.cycle_button.setEnabled(candidates is not None)
         self.clear_button.setEnabled(annotation is not None and not annotation.state.is_empty)

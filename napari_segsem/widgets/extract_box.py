@@ -36,6 +36,9 @@ class ExtractBox(QWidget):
         self._working = row(self.bar, self.cancel_button)
         self.error_label = text_label()
         self.method = QComboBox()
+        self.method.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.method.addItems(list(METHODS))
         self.method.setToolTip("Which method may stand in the result")
         layout = QVBoxLayout(self)

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segsem._sessions import Shared
-from napari_segsem.widgets.parts import button, row, text_label
+from napari_segsem.widgets.parts import arrow, button, row, text_label
 from segsem.core.types import PixelSize
 from segsem.engine.answers import EngineState
 
@@ -36,8 +36,8 @@ class Header(QWidget):
         super().__init__()
         self._shared, self._session = shared, shared.session
         self.image_label = text_label(tip="The image that is shown")
-        self._previous = button("‹", "Previous image", lambda: self._session.step(-1))
-        self._next = button("›", "Next image", lambda: self._session.step(1))
+        self._previous = arrow("‹", "Previous image", lambda: self._session.step(-1))
+        self._next = arrow("›", "Next image", lambda: self._session.step(1))
         self._turn = row(self._previous, self._next)
         self.pixel_label = text_label(tip="Size of a pixel and where it is read from")
         self.pixel_field = QDoubleSpinBox()
@@ -109,7 +109,7 @@ class Header(QWidget):
     def _lay_out(self) -> None:
         rows = QFormLayout()
         rows.setContentsMargins(0, 0, 0, 0)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         pixel = QWidget()
         pixel_layout = QVBoxLayout(pixel)
         pixel_layout.setContentsMargins(0, 0, 0, 0)

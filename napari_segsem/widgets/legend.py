@@ -16,7 +16,7 @@ BAND_WIDTH = 7.0
 SAMPLE_SIZE = QSize(44, 12)
 SHOWN = (Source.SAM2, Source.SAUVOLA, Source.MANUAL)
 
-DOUBTFUL = LineStyle("Doubtful: needs a look", NEEDS_HUMAN_STYLE.color)
+DOUBTFUL = LineStyle("Doubtful", NEEDS_HUMAN_STYLE.color)
 
 
 class LineSample(QWidget):

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 from superqt import QCollapsible
 
+ARROW_WIDTH = 28
 NARROW = QSizePolicy.Policy.Ignored
 
 
@@ -34,6 +35,13 @@ def _without_arguments(action: Callable[[], object]) -> Callable[..., None]:
     return act
 
 
+def arrow(text: str, tip: str, on_click: Callable[[], object]) -> QPushButton:
+    """Narrow button for next and previous."""
+    made = button(text, tip, on_click)
+    made.setFixedWidth(ARROW_WIDTH)
+    return made
+
+
 def text_label(text: str = "", tip: str = "") -> QLabel:
     """Label that wraps and never widens its panel."""
     label = QLabel(text)
@@ -50,7 +58,9 @@ def row(*widgets: QWidget) -> QWidget:
     layout = QHBoxLayout(holder)
     layout.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
-        layout.addWidget(widget)
+        # Text takes what the buttons leave.
+        takes_rest = widget.sizePolicy().horizontalPolicy() == NARROW
+        layout.addWidget(widget, 1 if takes_rest else 0)
     return holder
 
 
@@ -59,7 +69,7 @@ def form(rows: Sequence[tuple[str, str]]) -> QWidget:
     holder = QWidget()
     layout = QFormLayout(holder)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
     for left, right in rows:
         layout.addRow(QLabel(left), text_label(right))
@@ -70,6 +80,8 @@ def fold(title: str, content: QWidget) -> QCollapsible:
     """Part of a panel that is folded away at first."""
     made = QCollapsible(title)
     made.setDuration(0)
+    made.layout().setContentsMargins(0, 0, 0, 0)
+    made.layout().setSpacing(2)
     made.addWidget(content)
     made.collapse(animate=False)
     return made

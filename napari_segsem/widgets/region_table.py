@@ -14,7 +14,7 @@ from napari_segsem._review_layers import confidence_text, why_text
 from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
 from segsem.core.contour import Region, ReviewStatus
 
-COLUMNS = ("Region", "Source", "Confidence", "Decision", "Why")
+COLUMNS = ("#", "Source", "Confidence", "Decision", "Why")
 TIPS = (
     "Number of the region in labels.tif",
     "Method that the region stands on",

@@ -11,14 +11,14 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QShortcut, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
-from napari_segsem._hover import describe
+from napari_segsem._hover import describe, region_text
 from napari_segsem._keymap import REVIEW_KEYS, help_lines
 from napari_segsem._review import Review
 from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.panel import Panel
-from napari_segsem.widgets.parts import button, fold, form, row, text_label
+from napari_segsem.widgets.parts import arrow, button, fold, form, row, text_label
 from napari_segsem.widgets.region_table import RegionTable
 from segsem.core.appearance import SOURCE_STYLES
 
@@ -41,8 +41,9 @@ class ReviewPanel(Panel):
         self.table = RegionTable()
         self.accept_button = button("Accept (A)", "The region is right", actions["accept"])
         self.reject_button = button("Reject (R)", "Leave the region out", actions["reject"])
-        self.previous_button = button("‹", "Previous region (Shift+N)", actions["previous"])
-        self.next_button = button("›", "Next region (N)", actions["next"])
+        self.previous_button = arrow("‹", "Previous region (Shift+N)", actions["previous"])
+        self.next_button = arrow("›", "Next region (N)", actions["next"])
+        self.current = text_label(tip="The selected region")
         self.hover = text_label(tip="What is under the mouse")
         self.export_box = ExportBox(self.shared)
         self._results = self._make_results()
@@ -66,6 +67,7 @@ class ReviewPanel(Panel):
         layout.addWidget(
             row(self.accept_button, self.reject_button, self.previous_button, self.next_button)
         )
+        layout.addWidget(self.current)
         layout.addWidget(self.hover)
         self.export_fold = fold("Export", self.export_box)
         layout.addWidget(self.export_fold)
@@ -119,12 +121,15 @@ class ReviewPanel(Panel):
         if review is None:
             return
         self.table.rows.refresh()
+        self.current.setText("" if review.current is None else region_text(review.current))
         self.summary.setText(summary_text(review))
         self.export_box.show_state()
 
     def _show_current(self) -> None:
-        if self.session.review is not None:
-            self.table.select_region(self.session.review)
+        review = self.session.review
+        if review is not None:
+            self.table.select_region(review)
+            self.current.setText("" if review.current is None else region_text(review.current))
 
     def _choose(self, region_id: int) -> None:
         if self.session.review is not None:

@@ -1,0 +1,160 @@
+"""A real viewer on a real (virtual) screen, and a hand that clicks in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+from scipy import ndimage
+
+REQUIRED = os.environ.get("SEGSEM_REQUIRE_GUI") == "1"
+PIXEL_NM = 2.5
+WAIT_MS = 60_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def display() -> None:
+    """Skip where there is no screen; fail where the caller says that there must be one."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return
+    reason = "no display: run under xvfb-run, or set DISPLAY"
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real engine process, with a predictor that needs no torch."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "fakes"))
+    monkeypatch.setenv("SEGSEM_PREDICTOR", "fake_predictor:make")
+
+
+@pytest.fixture(autouse=True)
+def no_child_survives(display: None) -> Iterator[None]:
+    """No test may leave a process behind."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    left = [c for c in psutil.Process().children(recursive=True) if c.pid not in before]
+    _, alive = psutil.wait_procs(left, timeout=5)
+    assert not alive
+
+
+@pytest.fixture(scope="session")
+def pads() -> np.ndarray:
+    """(300, 400) uint8: six bright 50 px pads on dark ground, at rows 40/180, cols 40/170/300."""
+    image = np.full((300, 400), 60.0)
+    for row in (40, 180):
+        for col in (40, 170, 300):
+            image[row : row + 50, col : col + 50] = 190.0
+    image = ndimage.gaussian_filter(image, 1.2)
+    image += np.random.default_rng(1).normal(0, 4, image.shape)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def samples(tmp_path: Path, pads: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sample folder with the pads in it."""
+    folder = tmp_path / "sample_data"
+    (folder / "images").mkdir(parents=True)
+    tifffile.imwrite(folder / "images" / "lines_000.tif", pads)
+    (folder / "manifest.csv").write_text(
+        f"path,pixel_size_nm\nimages/lines_000.tif,{PIXEL_NM}\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("SEGSEM_SAMPLE_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture
+def pads_file(samples: Path) -> Path:
+    """The pads as a file that names no pixel size."""
+    return samples / "images" / "lines_000.tif"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
+    """A napari viewer that is really shown."""
+    shown = make_napari_viewer(show=True)
+    shown.window.resize(1300, 850)
+    return shown
+
+
+@pytest.fixture
+def dock(viewer: Any, qtbot: Any) -> Callable[[str], Any]:
+    """Open one of the plugin's panels as its menu does."""
+
+    def open_panel(name: str) -> Any:
+        _, widget = viewer.window.add_plugin_dock_widget("napari-segsem", name)
+        qtbot.waitUntil(widget.isVisible, timeout=WAIT_MS)
+        return widget
+
+    return open_panel
+
+
+class Hand:
+    """Mouse and keyboard on the canvas, in image coordinates."""
+
+    def __init__(self, viewer: Any, qtbot: Any) -> None:
+        self._viewer, self._qtbot = viewer, qtbot
+
+    @property
+    def canvas(self) -> Any:
+        return self._viewer.window._qt_viewer.canvas.native
+
+    def at(self, row: float, col: float) -> Any:
+        from qtpy.QtCore import QPoint
+
+        scale = np.asarray(self._viewer.layers["SegSEM prompts"].scale)
+        offset = np.array([row, col]) * scale - np.asarray(self._viewer.scene.camera.center)[-2:]
+        dy, dx = (float(v) for v in offset * self._viewer.scene.camera.zoom)
+        size = self.canvas.size()
+        return QPoint(round(size.width() / 2 + dx), round(size.height() / 2 + dy))
+
+    def click(self, row: float, col: float, modifier: Any = None) -> None:
+        from qtpy.QtCore import Qt
+
+        held = Qt.KeyboardModifier.NoModifier if modifier is None else modifier
+        self._qtbot.mouseClick(self.canvas, Qt.MouseButton.LeftButton, held, self.at(row, col))
+
+    def drag(self, start: tuple[float, float], stop: tuple[float, float]) -> None:
+        from qtpy.QtCore import QEvent, QPointF, Qt
+        from qtpy.QtGui import QMouseEvent
+        from qtpy.QtWidgets import QApplication
+
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        self._qtbot.mousePress(self.canvas, left, none, self.at(*start))
+        for part in np.linspace(0.2, 1, 5):
+            point = self.at(*(np.array(start) * (1 - part) + np.array(stop) * part))
+            moved = QMouseEvent(QEvent.Type.MouseMove, QPointF(point), left, left, none)
+            QApplication.sendEvent(self.canvas, moved)
+        self._qtbot.mouseRelease(self.canvas, left, none, self.at(*stop))
+
+    def move(self, row: float, col: float) -> None:
+        self._qtbot.mouseMove(self.canvas, self.at(row, col))
+
+    def key(self, key: Any, modifier: Any = None) -> None:
+        from qtpy.QtCore import Qt
+
+        held = Qt.KeyboardModifier.NoModifier if modifier is None else modifier
+        self._qtbot.keyClick(self.canvas, key, held)
+
+
+@pytest.fixture
+def hand(viewer: Any, qtbot: Any) -> Hand:
+    return Hand(viewer, qtbot)
+
+
+@pytest.fixture
+def until(qtbot: Any) -> Callable[[Callable[[], bool]], None]:
+    """Wait for something to become true; the window works on meanwhile."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        qtbot.waitUntil(condition, timeout=WAIT_MS)
+
+    return wait

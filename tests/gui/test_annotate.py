@@ -1,0 +1,217 @@
+"""Annotate in a real window: real clicks, drags and keys on the canvas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def panel(dock: Any, pads_file: Path) -> Any:
+    made = dock("Annotate")
+    made.session.open_files([pads_file])
+    return made
+
+
+def has_outline(panel: Any) -> bool:
+    return panel.session.annotation.candidates is not None
+
+
+def test_empty_state_says_what_to_do(dock: Any) -> None:
+    panel = dock("Annotate")
+    assert "Open" in panel.hint.text()
+    assert panel.open_button.isVisible()
+    assert not panel.accept_button.isVisible()
+
+
+def test_click_gives_an_outline_on_its_pad(panel: Any, hand: Any, until: Any, viewer: Any) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    state = panel.session.annotation.state
+    assert state.point_labels == (1,)
+    assert state.points_rc[0] == pytest.approx((65, 195), abs=1.5)
+    preview = viewer.layers["SegSEM preview"]
+    rows, cols = np.nonzero(preview.data)
+    middle = preview.data_to_world((rows.mean(), cols.mean()))
+    assert middle == pytest.approx((64.5, 194.5), abs=1.0)
+    assert "score 0.90" in panel.mask_label.text()
+
+
+def test_ctrl_click_takes_away(panel: Any, hand: Any, until: Any) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    hand.click(205, 65, CTRL)
+    assert panel.session.annotation.state.point_labels == (1, 0)
+
+
+def test_drag_is_a_box_and_return_accepts(panel: Any, hand: Any, until: Any, viewer: Any) -> None:
+    centre = viewer.scene.camera.center
+    hand.drag((30, 160), (100, 230))
+    assert panel.session.annotation.state.box_rc == pytest.approx((30, 160, 100, 230), abs=1.5)
+    assert len(viewer.layers["SegSEM box"].data) == 4
+    until(lambda: has_outline(panel))
+    hand.key(Qt.Key.Key_Return)
+    labels = viewer.layers["SegSEM objects"].data
+    assert labels[65, 195] == 1
+    assert np.count_nonzero(labels) == pytest.approx(2500, abs=150)
+    assert panel.session.annotation.state.is_empty
+    assert panel.count_label.text() == "1 object accepted"
+    assert viewer.scene.camera.center == centre
+
+
+def test_t_cycles_the_masks(panel: Any, hand: Any, until: Any) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    hand.key(Qt.Key.Key_T)
+    assert "Mask 2 of 3, score 0.70" in panel.mask_label.text()
+
+
+def test_escape_clears_and_undo_brings_back(panel: Any, hand: Any, until: Any) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    hand.key(Qt.Key.Key_Escape)
+    assert panel.session.annotation.state.is_empty
+    assert not has_outline(panel)
+    hand.key(Qt.Key.Key_Z, CTRL)
+    assert panel.session.annotation.state.point_labels == (1,)
+    until(lambda: has_outline(panel))
+    hand.key(Qt.Key.Key_Z, CTRL | SHIFT)
+    assert panel.session.annotation.state.is_empty
+
+
+def test_delete_removes_the_object_under_the_mouse(
+    panel: Any, hand: Any, until: Any, viewer: Any
+) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    panel.accept_button.click()
+    assert panel.session.annotation.objects
+    viewer.cursor.position = (65, 195)
+    hand.key(Qt.Key.Key_Delete)
+    assert not panel.session.annotation.objects
+    assert not viewer.layers["SegSEM objects"].data.any()
+
+
+def test_the_list_deletes_too(panel: Any, hand: Any, until: Any) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    panel.accept_button.click()
+    assert "px²" in panel.object_list.item(0).text()
+    panel.object_list.setCurrentRow(0)
+    panel.delete_button.click()
+    assert not panel.session.annotation.objects
+
+
+def test_contrast_does_not_change_the_mask(panel: Any, hand: Any, until: Any, viewer: Any) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    before = panel.session.annotation.candidates.logits
+    panel.session.annotation.clear()
+    viewer.layers["lines_000"].contrast_limits = (0, 20)
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    np.testing.assert_array_equal(panel.session.annotation.candidates.logits, before)
+
+
+def test_a_killed_engine_keeps_the_prompts(panel: Any, hand: Any, until: Any) -> None:
+    hand.click(65, 195)
+    until(lambda: has_outline(panel))
+    first = panel.session.engine_pid
+    psutil.Process(first).kill()
+    until(lambda: panel.session.engine_pid not in (None, first))
+    assert panel.session.annotation.state.point_labels == (1,)
+    hand.click(205, 65)
+    until(lambda: panel.session.annotation.candidates.mask(0).sum() > 4000)
+
+
+def test_pixel_size_given_once_scales_every_layer(panel: Any, viewer: Any) -> None:
+    assert panel.header.pixel_field.isVisible()
+    panel.header.pixel_field.setValue(3.0)
+    panel.header._set_size.click()
+    assert not panel.header.pixel_field.isVisible()
+    assert "3 nm/px (user)" in panel.header.pixel_label.text()
+    for layer in viewer.layers:
+        assert all(str(unit) == "nanometer" for unit in layer.units), layer.name
+        if layer.name != "Data bar (ignored)":
+            assert layer.scale == pytest.approx((3, 3)), layer.name
+
+
+def test_another_layer_pauses_prompting(panel: Any, viewer: Any, hand: Any) -> None:
+    viewer.layers.selection.active = viewer.layers["lines_000"]
+    assert panel.resume_button.isVisible()
+    hand.click(65, 195)
+    assert panel.session.annotation.state.is_empty
+    panel.resume_button.click()
+    assert not panel.resume_button.isVisible()
+    hand.click(65, 195)
+    assert panel.session.annotation.state.point_labels == (1,)
+
+
+def test_a_click_outside_says_so(panel: Any, hand: Any) -> None:
+    hand.click(-20, 195)
+    assert panel.session.annotation.state.is_empty
+    assert "outside" in panel.footer.text()
+
+
+def test_dropped_files_open(dock: Any, pads_file: Path) -> None:
+    panel = dock("Annotate")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(pads_file))])
+    panel.dropEvent(
+        QDropEvent(
+            QPointF(5, 5),
+            Qt.DropAction.CopyAction,
+            mime,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+    )
+    assert panel.session.document.image.name == "lines_000"
+
+
+def test_a_bad_file_is_one_sentence_in_the_footer(dock: Any, tmp_path: Path) -> None:
+    panel = dock("Annotate")
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    panel.session.open_files([bad])
+    assert "bad.png" in panel.footer.text()
+    assert "\n" not in panel.footer.text()
+    assert panel.session.document is None
+
+
+def test_next_and_previous_image(
+    dock: Any, pads_file: Path, pads: np.ndarray, viewer: Any, tmp_path: Path
+) -> None:
+    import tifffile
+
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, pads[:200, :150].T.copy())
+    panel = dock("Annotate")
+    panel.session.open_files([pads_file, other])
+    panel.session.annotation.set_box((1.0, 1.0, 5.0, 5.0))
+    count = len(viewer.layers)
+    panel.session.step(1)
+    assert "other (2 of 2), 200 × 150 px" in panel.header.image_label.text()
+    assert viewer.layers["SegSEM objects"].data.shape == (150, 200)
+    assert len(viewer.layers["SegSEM box"].data) == 0
+    panel.session.step(-1)
+    assert viewer.layers["SegSEM objects"].data.shape == (300, 400)
+    assert len(viewer.layers["SegSEM box"].data) == 4
+    assert len(viewer.layers) == count
+
+
+def test_an_image_that_napari_opened_is_taken_over(viewer: Any, dock: Any, pads_file: Path) -> None:
+    (layer,) = viewer.open(str(pads_file), plugin="napari")
+    panel = dock("Annotate")
+    assert panel.session.document.image.path.name == pads_file.name
+    assert layer in viewer.layers
+    assert sum(type(other).__name__ == "Image" for other in viewer.layers) == 2
