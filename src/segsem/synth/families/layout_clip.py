@@ -47,11 +47,12 @@ def layout_clip(
     tree = shapely.STRtree(merged)
     size_nm = np.array(request.shape[::-1]) * pixel_nm
     for _ in range(_TRIES):
-        anchor = merged[int(rng.integers(len(merged)))].exterior.coords[0]
-        corner_nm = np.array(anchor) - rng.uniform(0.1, 0.9, 2) * size_nm
+        vertices = np.asarray(merged[int(rng.integers(len(merged)))].exterior.coords)
+        anchor = vertices[int(rng.integers(len(vertices)))]
+        corner_nm = anchor - rng.uniform(0.1, 0.9, 2) * size_nm
         corner_nm = _kept_inside(corner_nm, size_nm, shapely.total_bounds(merged))
         drawn = _window(merged, tree, corner_nm, request, pixel_nm)
-        if 0.03 < _coverage(drawn, request.shape) < 0.95:
+        if 0.005 < _coverage(drawn, request.shape) < 0.95:
             radius = min(request.corner_px, 0.35 * request.feature_px)
             return Pattern(drawn, round_corners(drawn, radius)), pixel_nm
     msg = "Expected a layer with features and spaces, but got windows that are all one or the other"
