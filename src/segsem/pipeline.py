@@ -16,7 +16,7 @@ from segsem.core.params import ExtractParams, Routing, Tone
 from segsem.core.progress import Progress, run_to_completion
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise, normalise_float
-from segsem.segmentation.candidates import find_candidates, speck_area_px
+from segsem.segmentation.candidates import find_candidates
 from segsem.segmentation.confidence import UNCALIBRATED, Calibration
 from segsem.segmentation.hybrid import RoutingRules, route
 from segsem.segmentation.predictor import Predictor
@@ -88,8 +88,7 @@ def extract_steps(
     if scale is None:
         warning = "no features found: the image shows no two grey levels apart from its noise"
         return _empty(image, provenance, (*image.warnings, warning), started)
-    smallest = params.min_area_px or speck_area_px(scale.feature_width_px)
-    candidates = find_candidates(grey, edge_image.noise, scale, params.sauvola, smallest)
+    candidates = find_candidates(grey, edge_image.noise, scale, params.sauvola, params.min_area_px)
     routed = yield from route(
         np.ascontiguousarray(normalise(image)[rows]),
         candidates,
@@ -98,7 +97,9 @@ def extract_steps(
     )
     yield Progress(0, 0, "placing contours")
     regions, dropped = build_regions(
-        routed, edge_image, RegionRules(scale.bright, params.edge, smallest)
+        routed,
+        edge_image,
+        RegionRules(scale.bright, params.edge, candidates.rules.smallest_piece_px),
     )
     confidence_map = np.full(image.shape, np.nan, dtype=np.float32)
     confidence_map[rows] = routed.confidence

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
+from segsem.contours.border import end_at_border
 from segsem.contours.edge_definition import RIM_REACH_PX, levels_around, locate, steepest
 from segsem.contours.matched import Template, match
 from segsem.contours.profiles import (
@@ -185,12 +186,12 @@ def _edge_reach(wide: FloatArray, offsets: FloatArray, search_px: float) -> floa
 
 def _assemble(image: EdgeImage, line: Polyline, base: Polyline, fit: _Fit) -> PlacedLine:
     shift, flags = _fill(fit.shift_px, base.closed)
-    normals = normals_rc(base)
-    vertices = base.vertices_rc + shift[:, None] * normals
+    vertices = base.vertices_rc + shift[:, None] * normals_rc(base)
+    source, vertices = end_at_border(vertices, base.closed, image.grey.shape)
     placed = Polyline(vertices, base.closed)
-    flags |= _geometry_flags(placed, image.grey.shape)
+    flags = flags[source] | _geometry_flags(placed, image.grey.shape)
     usable = (flags & np.uint8(PointFlag.LOW_SLOPE | PointFlag.OUTLIER)) == 0
-    sigma = np.where(usable, fit.sigma_px, np.nan)
+    sigma = np.where(usable, fit.sigma_px[source], np.nan)
     raw_vertices = _nearest_on(line.vertices_rc, vertices)
     return PlacedLine(
         vertices_rc=vertices,
@@ -199,8 +200,8 @@ def _assemble(image: EdgeImage, line: Polyline, base: Polyline, fit: _Fit) -> Pl
         closed=base.closed,
         is_hole=line.is_hole,
         sigma_px=sigma,
-        slope=np.nan_to_num(fit.slope),
-        contrast=np.nan_to_num(fit.contrast),
+        slope=np.nan_to_num(fit.slope[source]),
+        contrast=np.nan_to_num(fit.contrast[source]),
         flags=flags,
     )
 

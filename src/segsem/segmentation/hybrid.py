@@ -34,6 +34,9 @@ from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predic
 LOGIT_SCALE = 4.0
 """Logits this far from the threshold count as certain, like a margin of half the contrast."""
 
+FAINT = 0.05
+"""Field of pixels that cleaning put inside or outside."""
+
 SAUVOLA_CODE = SOURCE_CODES.index(Source.SAUVOLA)
 
 POOR = 0.5
@@ -148,6 +151,7 @@ def route(
             decision, part_field = _decide(part, prediction, candidates, edges, rules)
             canvas.paint(decision, part_field)
     yield Progress(len(tile_parts), len(tile_parts), "segmenting")
+    canvas.clean(candidates)
     return canvas.result()
 
 
@@ -250,15 +254,31 @@ class _Canvas:
         self.confidence[core.slices][wins] = decision.confidence
         self.decisions.setdefault(part.label, []).append(decision)
 
+    def clean(self, candidates: Candidates) -> None:
+        """Drop specks and holes that no edge bounds: masks meet at tiles with ragged ends."""
+        mask = self.field > 0
+        cleaned, _ = candidates.rules.clean(mask, candidates.edges)
+        self.field[cleaned & ~mask] = FAINT
+        self.field[mask & ~cleaned] = -FAINT
+        self._fill_from_nearest(outside=~mask, fill=cleaned & ~mask)
+
     def result(self) -> HybridResult:
         """Give the gaps the source and confidence of the nearest feature: an edge has two sides."""
         outside = self.field <= 0
-        if not outside.all():
-            rows, cols = ndi.distance_transform_edt(
-                outside, return_distances=False, return_indices=True
-            )
-            self.source_code = self.source_code[rows, cols]
-            self.confidence = self.confidence[rows, cols]
-        return HybridResult(
-            self.field, self.owner, self.source_code, self.confidence, self.decisions
+        self._fill_from_nearest(outside, fill=outside)
+        owner = np.where(outside, 0, self.owner)
+        return HybridResult(self.field, owner, self.source_code, self.confidence, self.decisions)
+
+    def _fill_from_nearest(
+        self, outside: npt.NDArray[np.bool_], fill: npt.NDArray[np.bool_]
+    ) -> None:
+        """Take owner, source and confidence from the nearest pixel that is inside a feature."""
+        if outside.all() or not fill.any():
+            return
+        rows, cols = ndi.distance_transform_edt(
+            outside, return_distances=False, return_indices=True
         )
+        rows, cols = rows[fill], cols[fill]
+        self.owner[fill] = self.owner[rows, cols]
+        self.source_code[fill] = self.source_code[rows, cols]
+        self.confidence[fill] = self.confidence[rows, cols]
