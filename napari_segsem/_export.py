@@ -12,10 +12,10 @@ from segsem.core.extraction import Extraction
 from segsem.export.outputs import write_outputs
 
 FORMATS = {
-    "oas": "OASIS layout",
-    "gds": "GDSII layout",
-    "csv": "Point table (CSV)",
-    "png": "Overlay picture (PNG)",
+    "oas": "OASIS",
+    "gds": "GDSII",
+    "csv": "Points (CSV)",
+    "png": "Overlay (PNG)",
 }
 
 

@@ -62,7 +62,8 @@ class ExtractionRun:
             self._session.tell("Extraction cancelled")
 
     def _on_event(self, event: dict[str, Any]) -> None:
-        if event.get("event") == "progress":
+        # Steps between images say nothing where there is one image.
+        if event.get("event") == "progress" and event.get("image_id") is not None:
             done, total = int(event.get("done") or 0), int(event.get("total") or 0)
             self.progressed.emit(done, total, str(event.get("message") or ""))
 

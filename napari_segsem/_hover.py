@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_segsem._document import Document
-from napari_segsem._review_layers import confidence_text, why_text
-from segsem.core.appearance import SOURCE_STYLES
+from napari_segsem._review_layers import confidence_text, source_text, why_text
 from segsem.core.contour import Region
 from segsem.core.coordinates import rc_to_nm
 
@@ -43,7 +42,7 @@ def describe(document: Document, position: Any, region: Region | None) -> str:
 
 def region_text(region: Region) -> str:
     """Say what a region stands on, how sure it is, and why it is in doubt."""
-    source, why = SOURCE_STYLES[region.source].label, why_text(region)
+    source, why = source_text(region), why_text(region)
     text = f"Region {region.region_id}: {source}, confidence {confidence_text(region)}"
     return f"{text}: {why}" if why else text
 

@@ -65,7 +65,7 @@ class AnnotateLayers:
             self._viewer.layers.selection.active = prompts
 
     def pause(self) -> None:
-        """Take the prompts in work out of sight."""
+        """Take prompts and objects out of sight: the review has colours of its own."""
         self._set_visible(False)
 
     def adopt_open_image(self) -> None:
@@ -246,7 +246,7 @@ class AnnotateLayers:
             self._layers[_layers.OBJECTS].refresh()
 
     def _set_visible(self, visible: bool) -> None:
-        for name in (_layers.PREVIEW, _layers.BOX, _layers.PROMPTS):
+        for name in (_layers.OBJECTS, _layers.PREVIEW, _layers.BOX, _layers.PROMPTS):
             if name in self._layers:
                 self._layers[name].visible = visible
 

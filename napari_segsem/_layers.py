@@ -37,6 +37,7 @@ CURRENT_COLOR = "#FFFFFF"
 POINT_COLORS = {FOREGROUND: "#009E73", 0: "#D55E00"}
 POINT_SYMBOLS = {FOREGROUND: "disc", 0: "square"}
 
+CURRENT_WIDTH = 2.2
 DOUBTFUL_WIDTH = 4.0
 """Line widths of the broad band under a doubtful contour."""
 
@@ -101,7 +102,7 @@ def prompts_layer() -> Points:
         ndim=2,
         name=PROMPTS,
         size=14,
-        border_width=0.12,
+        border_width=0.05,
         border_color="white",
         opacity=1.0,
     )

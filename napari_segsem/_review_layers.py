@@ -89,9 +89,15 @@ class ReviewLayers:
         part = float((size / view).max())
         if bool(np.all(off_centre + size / 2 <= view / 2)) and part >= REGION_PART:
             return
-        self._viewer.scene.camera.center = tuple(centre)
         if part < REGION_PART:
-            self._viewer.scene.camera.zoom *= min(REGION_PART / max(part, 1e-9), 8.0)
+            nearer = min(REGION_PART / max(part, 1e-9), 8.0)
+            self._viewer.scene.camera.zoom *= nearer
+            view = view / nearer
+        # Near the border the image fills the view rather than the region being in its middle.
+        shape = np.asarray(document.image.shape)
+        low, high = view / 2 - scale / 2, (shape - 0.5) * scale - view / 2
+        inside = np.where(low < high, np.clip(centre, low, np.maximum(low, high)), centre)
+        self._viewer.scene.camera.center = tuple(inside)
 
     def _show(self) -> None:
         document, review = self._session.document, self._session.review
@@ -116,8 +122,8 @@ class ReviewLayers:
     def _make_layers(self, document: Document, sources: list[Source]) -> None:
         made: dict[str, Callable[[], Any]] = {
             _layers.DOUBTFUL: _layers.doubtful_layer,
-            **{_layers.CONTOURS[s]: partial(_layers.contour_layer, s) for s in sources},
             _layers.CURRENT: lambda: _layers.lines_layer(_layers.CURRENT, _layers.CURRENT_COLOR),
+            **{_layers.CONTOURS[s]: partial(_layers.contour_layer, s) for s in sources},
             _layers.REGIONS: lambda: _hover_layer(document),
         }
         for name, make in made.items():
@@ -151,7 +157,7 @@ class ReviewLayers:
                 layer.edge_width = width
                 layer.data = found
         self._layers[_layers.DOUBTFUL].edge_width = width * _layers.DOUBTFUL_WIDTH
-        self._layers[_layers.CURRENT].edge_width = width
+        self._layers[_layers.CURRENT].edge_width = width * _layers.CURRENT_WIDTH
         self._fill_hover(document, extraction)
         self._show_doubtful()
         self._show_current()
@@ -165,7 +171,7 @@ class ReviewLayers:
         regions = extraction.regions
         layer.features = {
             "index": [region.region_id for region in regions],
-            "source": [SOURCE_STYLES[region.source].label for region in regions],
+            "source": [source_text(region) for region in regions],
             "confidence": [confidence_text(region) for region in regions],
             "why": [why_text(region) for region in regions],
         }
@@ -198,6 +204,11 @@ class ReviewLayers:
 def confidence_text(region: Region) -> str:
     """Confidence with two decimals, or a dash where it is not rateable."""
     return "–" if math.isnan(region.confidence) else f"{region.confidence:.2f}"
+
+
+def source_text(region: Region) -> str:
+    """Name the method or methods that a region stands on."""
+    return "SAM2 + Sauvola" if region.source is Source.MIXED else SOURCE_STYLES[region.source].label
 
 
 def why_text(region: Region) -> str:

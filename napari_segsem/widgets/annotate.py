@@ -90,6 +90,9 @@ class AnnotatePanel(Panel):
 
     def _show_document(self) -> None:
         annotation = self.session.annotation
+        if annotation is not None:
+            # Loading the model takes seconds: it is ready when the first click comes.
+            self.session.start_engine()
         if annotation is not None and annotation is not self._followed:
             self._followed = annotation
             annotation.prompts_changed.connect(self._show_prompts)

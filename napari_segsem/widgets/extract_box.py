@@ -47,12 +47,14 @@ class ExtractBox(QWidget):
             layout.addWidget(widget)
         self._run.changed.connect(self.show_state)
         self._run.progressed.connect(self._show_progress)
-        shared.session.document_changed.connect(self.show_state)
+        shared.session.review_changed.connect(self.show_state)
         self.show_state()
 
     def show_state(self) -> None:
         """Show whether an image is being extracted, or what went wrong."""
         running = self._run.is_running
+        again = self._shared.session.review is not None
+        self.extract_button.setText("Extract again" if again else "Extract image")
         self.extract_button.setVisible(not running)
         self.extract_button.setEnabled(self._shared.session.document is not None)
         self._working.setVisible(running)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
-    QFormLayout,
+    QGridLayout,
     QLabel,
     QProgressBar,
     QVBoxLayout,
@@ -107,18 +108,17 @@ class Header(QWidget):
         self._session.restart_engine()
 
     def _lay_out(self) -> None:
-        rows = QFormLayout()
+        rows = QGridLayout()
         rows.setContentsMargins(0, 0, 0, 0)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        pixel = QWidget()
-        pixel_layout = QVBoxLayout(pixel)
-        pixel_layout.setContentsMargins(0, 0, 0, 0)
-        pixel_layout.addWidget(self.pixel_label)
-        pixel_layout.addWidget(self._pixel_row)
-        rows.addRow(QLabel("Image"), row(self.image_label, self._turn))
-        rows.addRow(QLabel("Pixel size"), pixel)
-        rows.addRow(QLabel("Model"), self.model_label)
-        rows.addRow(QLabel("Engine"), row(self.engine_label, self._restart))
+        rows.setColumnStretch(1, 1)
+        named = ("Image", "Pixel size", "Model", "Engine")
+        values = (self.image_label, self.pixel_label, self.model_label, self.engine_label)
+        for line, (name, value) in enumerate(zip(named, values, strict=True)):
+            rows.addWidget(QLabel(name), line, 0, Qt.AlignmentFlag.AlignTop)
+            rows.addWidget(value, line, 1)
+        rows.addWidget(self._turn, 0, 2)
+        rows.addWidget(self._pixel_row, 1, 1, 1, 2)
+        rows.addWidget(self._restart, 3, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(rows)

@@ -14,7 +14,7 @@ from napari_segsem._sessions import Shared, enter, leave, real_viewer
 from napari_segsem.widgets.header import Header
 from napari_segsem.widgets.parts import text_label
 
-MINIMUM_WIDTH = 300
+MINIMUM_WIDTH = 340
 
 
 class Panel(QWidget):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 from superqt import QCollapsible
 
@@ -35,6 +36,25 @@ def _without_arguments(action: Callable[[], object]) -> Callable[..., None]:
     return act
 
 
+class WrappedLabel(QLabel):
+    """Label as high as its wrapped text: layouts in a scroll area cut the last line off."""
+
+    def setText(self, text: str | None) -> None:  # noqa: N802
+        """Show a text."""
+        super().setText(text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Wrap anew."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        height = self.heightForWidth(self.width())
+        if height >= 0 and height != self.minimumHeight():
+            self.setMinimumHeight(height)
+
+
 def arrow(text: str, tip: str, on_click: Callable[[], object]) -> QPushButton:
     """Narrow button for next and previous."""
     made = button(text, tip, on_click)
@@ -44,7 +64,7 @@ def arrow(text: str, tip: str, on_click: Callable[[], object]) -> QPushButton:
 
 def text_label(text: str = "", tip: str = "") -> QLabel:
     """Label that wraps and never widens its panel."""
-    label = QLabel(text)
+    label = WrappedLabel(text)
     label.setWordWrap(True)
     label.setToolTip(tip)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

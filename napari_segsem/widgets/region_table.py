@@ -10,8 +10,8 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_segsem._review import Review
-from napari_segsem._review_layers import confidence_text, why_text
-from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
+from napari_segsem._review_layers import confidence_text, source_text, why_text
+from segsem.core.appearance import NEEDS_HUMAN_STYLE
 from segsem.core.contour import Region, ReviewStatus
 
 COLUMNS = ("#", "Source", "Confidence", "Decision", "Why")
@@ -99,6 +99,7 @@ class RegionTable(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setWordWrap(False)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumHeight(160)
         rows_header, header = self.verticalHeader(), self.horizontalHeader()
         if rows_header is not None and header is not None:
@@ -119,7 +120,7 @@ class RegionTable(QTableView):
 def _cells(region: Region) -> tuple[str, ...]:
     return (
         str(region.region_id),
-        SOURCE_STYLES[region.source].label,
+        source_text(region),
         confidence_text(region),
         _WORDS[region.status] or ("to decide" if region.needs_human else "–"),
         why_text(region) if region.status is ReviewStatus.PENDING else region.fallback_reason or "",

@@ -14,13 +14,13 @@ from superqt.utils import qthrottled
 from napari_segsem._hover import describe, region_text
 from napari_segsem._keymap import REVIEW_KEYS, help_lines
 from napari_segsem._review import Review
+from napari_segsem._review_layers import source_text
 from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.panel import Panel
 from napari_segsem.widgets.parts import arrow, button, fold, form, row, text_label
 from napari_segsem.widgets.region_table import RegionTable
-from segsem.core.appearance import SOURCE_STYLES
 
 SLIDER_MS = 50
 
@@ -163,8 +163,8 @@ def summary_text(review: Review) -> str:
     regions = review.regions
     if not regions:
         return "No regions found. Check the tone and the focus of the image."
-    counts = Counter(region.source for region in regions)
-    by_source = ", ".join(f"{n} {SOURCE_STYLES[source].label}" for source, n in counts.items())
+    counts = Counter(source_text(region) for region in regions)
+    by_source = ", ".join(f"{n} {source}" for source, n in counts.items())
     text = f"{len(regions)} regions ({by_source}). {len(review.doubtful)} doubtful"
     undecided = len(review.undecided_ids)
     return f"{text}, {undecided} to be decided before export." if undecided else f"{text}."

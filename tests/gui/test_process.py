@@ -13,16 +13,20 @@ import pytest
 from napari_segsem import _sessions
 
 
+def start_engine(viewer: Any, image: Path, qtbot: Any) -> psutil.Process:
+    _, panel = viewer.window.add_plugin_dock_widget("napari-segsem", "Annotate")
+    session = panel.session
+    session.open_files([image])
+    session.annotation.add_point((65.0, 195.0), 1)
+    qtbot.waitUntil(lambda: session.engine_pid is not None, timeout=60_000)
+    return psutil.Process(session.engine_pid)
+
+
 def test_closing_the_viewer_ends_the_engine(
     make_napari_viewer: Any, qtbot: Any, pads_file: Path
 ) -> None:
     viewer = make_napari_viewer(show=True)
-    _, panel = viewer.window.add_plugin_dock_widget("napari-segsem", "Annotate")
-    panel.session.open_files([pads_file])
-    panel.session.annotation.add_point((65.0, 195.0), 1)
-    qtbot.waitUntil(lambda: panel.session.engine_pid is not None, timeout=60_000)
-    engine = psutil.Process(panel.session.engine_pid)
-    del panel
+    engine = start_engine(viewer, pads_file, qtbot)
     viewer.close()
     qtbot.waitUntil(lambda: not engine.is_running(), timeout=60_000)
     assert not _sessions._shared
