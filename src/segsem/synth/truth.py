@@ -51,7 +51,7 @@ def truth_of(
     Returns
     -------
     tuple of TruthContour
-        By region, outer before holes.
+        By region, outer before holes; what shows no pixel centre of its feature is left out.
     (H, W) int32 array
         A pixel belongs to a region where its centre lies inside the exact curve; regions are
         8-connected, so that a feature which the border cuts in two counts as two.
@@ -60,13 +60,11 @@ def truth_of(
     inside = (distance > 0).astype(np.uint8)
     _, labels = cv2.connectedComponents(inside, connectivity=8, ltype=cv2.CV_32S)
     found: list[tuple[int, bool, PointsRC, bool]] = []
-    next_id = int(labels.max()) + 1
     for curve in curves:
         for vertices, closed in clip_to_image(curve.vertices_rc, shape):
             region = _region_beside(vertices, labels, closed)
-            if region == 0:  # a corner that shows less than one pixel centre of its feature
-                region, next_id = next_id, next_id + 1
-            found.append((region, curve.is_hole, vertices, closed))
+            if region > 0:  # else a sliver at the border without one pixel centre: no region
+                found.append((region, curve.is_hole, vertices, closed))
     found.sort(key=lambda item: (item[0], item[1], -abs(signed_area_rc(item[2]))))
     contours = tuple(
         TruthContour(number, region, vertices, closed, is_hole)

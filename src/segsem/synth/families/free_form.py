@@ -54,10 +54,11 @@ def free_form(rng: np.random.Generator, request: PatternRequest) -> Pattern:
     """Islands, networks and holes of about the wanted width; necks are cut."""
     field = draw_field(rng, request.feature_px)
     rings = zero_set(field, request.shape)
-    # Shoelace nesting by symmetric difference: a ring inside another one is its hole.
-    shape = shapely.Polygon()
-    for ring in sorted(rings, key=lambda item: -Polygon(item).area):
-        shape = shape.symmetric_difference(Polygon(ring))
+    # By symmetric difference a ring inside another one becomes its hole.
+    shape = Polygon()
+    for ring in rings:
+        # Beside a saddle, where two branches all but meet, polished vertices may cross over.
+        shape = shape.symmetric_difference(shapely.make_valid(Polygon(ring)))
     radius = max(request.corner_px, 0.16 * request.feature_px, 4.0)
     smooth = _without_necks(round_corners(polygons_of(shape), radius), radius)
     smallest = (0.5 * request.feature_px) ** 2
