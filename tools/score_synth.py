@@ -71,7 +71,8 @@ def score(
     said = float(np.sqrt(np.nanmean(sigmas**2)))
     right = fraction_within(samples, 1.5, report.median_px)
     return (
-        f"bias {report.bias_px:+.2f} sigma {report.sigma_px:.3f} (said {said:.3f}) p95 {report.p95_centred_px:.2f} "
+        f"bias {report.bias_px:+.2f} sigma {report.sigma_px:.3f} (said {said:.3f}) "
+        f"p95 {report.p95_centred_px:.2f} "
         f"within1.5 {right:.3f} missing {len(missing)} extra {len(extra)} "
         f"split {len(topology.split)} merged {len(topology.merged)} "
         f"missing_px {report.missing_length_px:.0f} extra_px {report.extra_length_px:.0f} "
