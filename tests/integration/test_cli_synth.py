@@ -28,7 +28,7 @@ def test_a_set_is_written_and_named(tmp_path: Path) -> None:
     done = segsem("-o", tmp_path / "set", "--count", 2, "--seed", 3, "--preset", "fewshot")
     assert done.returncode == 0, done.stderr
     assert done.stdout.replace("\n", "").endswith("manifest.csv")
-    for name in ("fewshot_0000", "fewshot_0001"):
+    for name in ("fewshot_0000_metal2d", "fewshot_0001_metal2d"):
         assert (tmp_path / "set" / "images" / f"{name}.png").is_file()
         assert (tmp_path / "set" / "truth" / name / "contours.csv").is_file()
         assert (tmp_path / "set" / "truth" / name / "labels.tif").is_file()

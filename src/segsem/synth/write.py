@@ -79,8 +79,9 @@ class SynthSet:
 def write_set(folder: Path | str, wanted: SynthSet) -> Generator[Progress, None, Path]:
     """Generate a set and write it.
 
-    For each image NAME: ``images/NAME.png``; ``truth/NAME/contours.csv`` with the exact curves
-    (contour_id, x_px, y_px, region_id, is_hole, closed), ``labels.tif`` and ``settings.json``;
+    For each image NAME (preset, number, family): ``images/NAME.png``;
+    ``truth/NAME/contours.csv`` with the exact curves (contour_id, x_px, y_px, region_id, is_hole,
+    closed), ``labels.tif`` and ``settings.json``;
     ``design/NAME.oas`` with the intent on 1/0 and the field of view on 10/0, in nm. The manifest
     comes last, so that it never names an image that is not there.
 
@@ -111,8 +112,8 @@ def write_set(folder: Path | str, wanted: SynthSet) -> Generator[Progress, None,
     rows: list[dict[str, Any]] = []
     yield Progress(0, wanted.count, "Synthetic images")
     for index in range(wanted.count):
-        name = f"{wanted.preset}_{index:04d}"
         made = generate_image(wanted.seed, wanted.preset, index, layout_nm=wanted.layout_nm)
+        name = f"{wanted.preset}_{index:04d}_{made.family}"
         _write_image(root, name, made)
         rows.append(_manifest_row(name, made))
         yield Progress(index + 1, wanted.count, name)

@@ -52,7 +52,10 @@ def test_same_seed_same_bytes_whatever_the_count(tmp_path: Path) -> None:
 
 def test_manifest_is_one_that_extract_reads(tmp_path: Path) -> None:
     manifest = read_manifest(run_to_completion(write_set(tmp_path, SynthSet("small", 2, 4))))
-    assert [row.path.name for row in manifest.rows] == ["small_0000.png", "small_0001.png"]
+    assert [row.path.name for row in manifest.rows] == [
+        "small_0000_line_space.png",
+        "small_0001_contacts.png",
+    ]
     for row in manifest.rows:
         assert row.path.is_file()
         assert row.pixel_size_nm is not None
@@ -64,7 +67,7 @@ def test_manifest_is_one_that_extract_reads(tmp_path: Path) -> None:
 
 def test_written_truth_names_the_pixels_of_the_labels(tmp_path: Path) -> None:
     run_to_completion(write_set(tmp_path, SynthSet("small", 2, 9)))
-    for name in ("small_0000", "small_0001"):
+    for name in ("small_0000_line_space", "small_0001_contacts"):
         labels = tifffile.imread(tmp_path / "truth" / name / "labels.tif")
         assert labels.shape == SHAPE
         assert labels.dtype == np.int32
