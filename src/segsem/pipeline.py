@@ -81,10 +81,12 @@ def extract_steps(
     rows = slice(*image.valid_rows)
     grey = np.ascontiguousarray(normalise_float(image)[rows])
     edge_image = prepare(grey)
-    scale = estimate_scale(grey, edge_image.noise, params.tone)
+    tone, tone_source = wanted_tone(image, params)
+    scale = estimate_scale(grey, edge_image.noise, tone)
     calibration = _calibration(predictor)
     threshold = calibration.threshold if params.threshold is None else params.threshold
     provenance = _provenance(image, predictor, params, scale, calibration, threshold)
+    provenance["tone_source"] = tone_source
     if scale is None:
         warning = "no features found: the image shows no two grey levels apart from its noise"
         return _empty(image, provenance, (*image.warnings, warning), started)
@@ -119,6 +121,16 @@ def extract_steps(
         provenance=provenance,
         warnings=tuple(warnings),
     )
+
+
+def wanted_tone(image: SEMImage, params: ExtractParams) -> tuple[Tone, str]:
+    """Tone to extract, and who says so: the user, the manifest, or the image itself."""
+    if params.tone is not Tone.AUTO:
+        return params.tone, "user"
+    from_manifest = image.metadata.get("tone")
+    if from_manifest in (Tone.BRIGHT.value, Tone.DARK.value):
+        return Tone(from_manifest), "manifest"
+    return Tone.AUTO, "image"
 
 
 def _empty(
@@ -165,7 +177,6 @@ def _provenance(
         "threshold": threshold,
         "confidence_calibrated": calibration.calibrated,
         "tone": None if scale is None else (Tone.BRIGHT if scale.bright else Tone.DARK).value,
-        "tone_source": "image" if params.tone is Tone.AUTO else "user",
         "feature_width_px": None if scale is None else round(scale.feature_width_px, 2),
         "gap_width_px": None if scale is None else round(scale.gap_width_px, 2),
         "sauvola_window_px": None if scale is None else scale.window_px,

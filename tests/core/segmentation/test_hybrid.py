@@ -140,3 +140,12 @@ def test_contour_ids_are_unique_and_areas_descend(scenes, threshold_predictor):
     ids = [c.contour_id for r in extraction.regions for c in r.contours]
     assert len(ids) == len(set(ids))
     assert [r.region_id for r in extraction.regions] == list(range(1, len(extraction.regions) + 1))
+
+
+def test_the_manifest_tells_the_tone_and_the_user_overrules_it(scenes):
+    image = scenes.image(scenes.noisy(scenes.lines()), metadata={"tone": "dark"})
+    params = ExtractParams(routing=Routing.SAUVOLA_ONLY)
+    told = extract(image, None, params).provenance
+    assert (told["tone"], told["tone_source"]) == ("dark", "manifest")
+    said = extract(image, None, params.model_copy(update={"tone": Tone.BRIGHT})).provenance
+    assert (said["tone"], said["tone_source"]) == ("bright", "user")
