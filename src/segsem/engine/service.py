@@ -22,6 +22,10 @@ EMBEDDINGS_KEPT = 24
 WINDOW_MARGIN = 0.1
 """A cached window is used again while prompts stay this part of a frame inside it."""
 
+MAX_GROWTHS = 2
+"""How often a window is doubled for an object that reaches beyond it: at four times the frame an
+outline is four times as coarse, and still whole."""
+
 PredictorFactory = Callable[[str], Predictor]
 Notify = Callable[[str], None]
 
@@ -108,6 +112,13 @@ class InferenceService:
         window = self._window(image_id, prompts, image.shape)
         embedding = self._embedding(predictor, image_id, image, window)
         answer = predictor.decode(embedding, window.to_window(prompts))
+        for _ in range(MAX_GROWTHS):
+            if prompts.box_rc is not None or not window.cuts(answer.best_mask, image.shape):
+                break
+            window = window.doubled(image.shape)
+            embedding = self._embedding(predictor, image_id, image, window)
+            answer = predictor.decode(embedding, window.to_window(prompts))
+        self._last_window[image_id] = window
         self._answered += 1
         return Message(
             {
@@ -137,14 +148,14 @@ class InferenceService:
     def _window(self, image_id: str, prompts: Prompts, shape: tuple[int, ...]) -> Window:
         frame_px = self._ready_predictor().frame_px
         last = self._last_window.get(image_id)
-        # A second click on the same object must not move the window and encode again.
-        if last is not None and last.contains(prompts, WINDOW_MARGIN * frame_px):
+        inside = last is not None and last.contains(prompts, WINDOW_MARGIN * frame_px)
+        # Further clicks on an object must neither move its window nor encode again; the first
+        # click on another object must not be answered in a window that an earlier one made large.
+        if last is not None and inside and (len(prompts.points_rc) > 1 or _fits(last, frame_px)):
             wanted = window_for_prompts(prompts, (shape[0], shape[1]), frame_px)
-            if max(wanted.shape) >= max(last.shape):
+            if max(wanted.shape) >= max(last.shape) or len(prompts.points_rc) > 1:
                 return last
-        window = window_for_prompts(prompts, (shape[0], shape[1]), frame_px)
-        self._last_window[image_id] = window
-        return window
+        return window_for_prompts(prompts, (shape[0], shape[1]), frame_px)
 
     def _embedding(
         self, predictor: Predictor, image_id: str, image: npt.NDArray[np.uint8], window: Window
@@ -157,6 +168,10 @@ class InferenceService:
             self._encoded += 1
             self._notify("ready")
         return embedding
+
+
+def _fits(window: Window, frame_px: int) -> bool:
+    return max(window.shape) <= frame_px
 
 
 def _image_id(request: Message) -> str:

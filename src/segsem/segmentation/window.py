@@ -53,6 +53,30 @@ class Window:
             and col1 <= self.col1 - 1 - margin_px
         )
 
+    def cuts(self, mask: MaskArray, shape: tuple[int, ...]) -> bool:
+        """Whether a mask reaches a side of the window that is not the image's own border.
+
+        Parameters
+        ----------
+        mask : (h, w) bool
+            In this window.
+        shape : (int, int)
+            (H, W) of the image.
+        """
+        sides = (
+            (self.row0 > 0, mask[0]),
+            (self.row1 < shape[0], mask[-1]),
+            (self.col0 > 0, mask[:, 0]),
+            (self.col1 < shape[1], mask[:, -1]),
+        )
+        return any(open_side and bool(line.any()) for open_side, line in sides)
+
+    def doubled(self, shape: tuple[int, ...]) -> Window:
+        """Window twice as large about the same centre, moved and cut to fit the image."""
+        rows = _grow(self.row0, self.row1, shape[0])
+        cols = _grow(self.col0, self.col1, shape[1])
+        return Window(rows[0], cols[0], rows[1], cols[1])
+
     def to_window(self, prompts: Prompts) -> Prompts:
         """Move prompts from the image's frame into this window's; a box is clipped to it."""
         points = tuple((row - self.row0, col - self.col0) for row, col in prompts.points_rc)
@@ -146,6 +170,12 @@ def _span(centre: float, side: int, size: int, grid: int) -> tuple[int, int]:
     start = round((centre - side / 2) / grid) * grid
     start = min(max(start, 0), size - side)
     return start, start + side
+
+
+def _grow(start: int, stop: int, size: int) -> tuple[int, int]:
+    length = min(2 * (stop - start), size)
+    start = min(max((start + stop - length) // 2, 0), size - length)
+    return start, start + length
 
 
 def _tile_axis(size: int, side: int, halo: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:

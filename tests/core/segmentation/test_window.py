@@ -60,3 +60,17 @@ def test_a_mask_alone_has_no_place():
     prompts = Prompts(mask_input=np.zeros((64, 64), dtype=np.float32))
     with pytest.raises(ValueError, match="point or a box"):
         window_for_prompts(prompts, (100, 100), 64)
+
+
+def test_a_mask_that_leaves_the_window_is_cut_but_not_by_the_image_border():
+    window = Window(0, 100, 128, 228)
+    mask = np.zeros((128, 128), dtype=bool)
+    mask[0, 50] = True  # on the image's own border
+    assert not window.cuts(mask, (400, 600))
+    mask[60, 127] = True
+    assert window.cuts(mask, (400, 600))
+
+
+def test_doubled_windows_keep_their_centre_and_stay_in_the_image():
+    assert Window(100, 200, 228, 328).doubled((1000, 1000)) == Window(36, 136, 292, 392)
+    assert Window(0, 480, 128, 608).doubled((200, 620)) == Window(0, 364, 200, 620)

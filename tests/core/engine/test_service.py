@@ -1,0 +1,73 @@
+"""Which window of the image the engine answers in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage as ndi
+
+from segsem.engine.messages import Message
+from segsem.engine.service import InferenceService
+from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction
+
+
+class PiecePredictor:
+    """Answers with the bright piece under the first point."""
+
+    name = "piece"
+    weights_sha256 = "0" * 64
+    frame_px = 64
+
+    def encode(self, image):
+        return ImageEmbedding(image.shape, image.shape, image, "")
+
+    def decode(self, embedding, prompts):
+        pieces, _ = ndi.label(embedding.features > 128)
+        row, col = (int(value) for value in prompts.points_rc[0])
+        mask = (pieces > 0) & (pieces == pieces[row, col])
+        logits = np.where(mask, 5.0, -5.0).astype(np.float32)[None]
+        return MaskPrediction(logits, logits, np.float32([0.9]))
+
+    def decode_batch(self, embedding, prompts):
+        return [self.decode(embedding, prompt) for prompt in prompts]
+
+
+@pytest.fixture
+def service() -> InferenceService:
+    image = np.zeros((200, 600), dtype=np.uint8)
+    image[20:30, 100:220] = 255  # a line longer than a frame
+    image[100:110, 300:310] = 255  # a contact
+    service = InferenceService(lambda name: PiecePredictor(), lambda state: None)
+    service.handle(Message({"request": "load", "model": "piece"}))
+    service.handle(Message({"request": "image", "image_id": "a"}, {"image": image}))
+    return service
+
+
+def ask(service: InferenceService, *points: tuple[int, int]) -> tuple[tuple[int, ...], int]:
+    """Shape of the answered window and area of the mask."""
+    prompts = {"points_rc": points, "point_labels": [1] * len(points)}
+    answer = service.handle(Message({"request": "predict", "image_id": "a", "prompts": prompts}))
+    logits = answer.arrays["logits"]
+    return logits.shape[1:], int(np.count_nonzero(logits[0] > 0))
+
+
+def test_a_small_object_is_answered_at_native_resolution(service):
+    assert ask(service, (104, 304)) == ((64, 64), 100)
+
+
+def test_the_window_grows_until_the_object_is_whole(service):
+    shape, area = ask(service, (25, 160))
+    assert area == 10 * 120
+    assert max(shape) > 64
+
+
+def test_a_second_click_on_a_grown_object_encodes_nothing(service):
+    ask(service, (25, 160))
+    encoded = service.handle(Message({"request": "stats"})).header["encoded"]
+    assert ask(service, (25, 160), (25, 200))[1] == 1200
+    assert service.handle(Message({"request": "stats"})).header["encoded"] == encoded
+
+
+def test_the_next_object_gets_a_window_of_its_own(service):
+    ask(service, (25, 160))
+    assert ask(service, (104, 304)) == ((64, 64), 100)
