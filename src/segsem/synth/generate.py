@@ -19,7 +19,7 @@ from segsem.synth.families.free_form import free_form
 from segsem.synth.families.layout_clip import layout_clip
 from segsem.synth.families.lines import line_end, line_space
 from segsem.synth.families.metal2d import metal2d
-from segsem.synth.families.pattern import Pattern, PatternRequest
+from segsem.synth.families.pattern import Pattern, PatternRequest, count_flaws
 from segsem.synth.presets import Preset, get_preset
 from segsem.synth.process import Process, draw_process
 from segsem.synth.render import render_yield, signed_distance
@@ -38,6 +38,7 @@ FAMILIES: dict[str, FamilyFunction] = {
 
 _PROCESS_STREAM = 2**31
 _MIN_AREA_PX2 = 12.0
+_REDRAWS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +155,20 @@ def _draw_pattern(
         space_ratio=process.space_ratio,
         corner_px=process.corner_px,
     )
-    if layout_nm is not None:
-        return layout_clip(rng, request, layout_nm)
-    return FAMILIES[family](rng, request), process.pixel_nm
+
+    def draw() -> tuple[int, Pattern, float]:
+        if layout_nm is not None:
+            pattern, pixel_nm = layout_clip(rng, request, layout_nm)
+        else:
+            pattern, pixel_nm = FAMILIES[family](rng, request), process.pixel_nm
+        return count_flaws(pattern, preset.shape), pattern, pixel_nm
+
+    best = draw()
+    for _ in range(_REDRAWS):
+        if best[0] == 0:
+            break
+        best = min(best, draw(), key=lambda drawn: drawn[0])
+    return best[1], best[2]
 
 
 def _printed_edges(

@@ -54,7 +54,8 @@ def truth_of(
         By region, outer before holes; what shows no pixel centre of its feature is left out.
     (H, W) int32 array
         A pixel belongs to a region where its centre lies inside the exact curve; regions are
-        8-connected, so that a feature which the border cuts in two counts as two.
+        8-connected, so that a feature which the border cuts in two counts as two. A speck at
+        the border that no contour lies beside is background.
     """
     shape = (distance.shape[0], distance.shape[1])
     inside = (distance > 0).astype(np.uint8)
@@ -65,12 +66,23 @@ def truth_of(
             region = _region_beside(vertices, labels, closed)
             if region > 0:  # else a sliver at the border without one pixel centre: no region
                 found.append((region, curve.is_hole, vertices, closed))
+    if found:  # else the image shows no edge: all feature, or none
+        new_id, labels = _renumbered(labels, {region for region, *_ in found})
+        found = [(new_id[region], hole, path, closed) for region, hole, path, closed in found]
     found.sort(key=lambda item: (item[0], item[1], -abs(signed_area_rc(item[2]))))
     contours = tuple(
         TruthContour(number, region, vertices, closed, is_hole)
         for number, (region, is_hole, vertices, closed) in enumerate(found, start=1)
     )
     return contours, np.asarray(labels, dtype=np.int32)
+
+
+def _renumbered(labels: LabelArray, named: set[int]) -> tuple[dict[int, int], LabelArray]:
+    """Keep the named labels alone and count them from 1."""
+    new_id = {old: number for number, old in enumerate(sorted(named), start=1)}
+    table = np.zeros(int(labels.max()) + 1, dtype=np.int32)
+    table[list(new_id)] = list(new_id.values())
+    return new_id, table[labels]
 
 
 def _region_beside(vertices_rc: PointsRC, labels: LabelArray, closed: bool) -> int:

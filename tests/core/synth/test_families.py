@@ -9,7 +9,7 @@ from segsem.core.exceptions import InputError
 from segsem.synth.families.contacts import superellipse
 from segsem.synth.families.free_form import draw_field, zero_set
 from segsem.synth.families.layout_clip import layout_clip, typical_width
-from segsem.synth.families.pattern import PatternRequest
+from segsem.synth.families.pattern import EMPTY, Pattern, PatternRequest, count_flaws
 from segsem.synth.generate import FAMILIES
 
 REQUEST = PatternRequest((200, 260), feature_px=24.0, space_ratio=0.8, corner_px=4.0)
@@ -70,6 +70,23 @@ def test_free_form_has_no_necks_too_narrow_to_see() -> None:
         parts = shapely.get_num_geometries(shape.buffer(-2.0))
         assert parts <= len(printed)
         assert min(part.buffer(-2.0).area for part in printed) > 0
+
+
+@pytest.mark.parametrize(
+    ("left", "width", "slivers"),
+    [
+        (50, 40, 0),
+        (-30, 32, EMPTY),
+        (-30, 400, EMPTY),
+        (3, 40, 1),
+        (20, 200, 0),
+        (20, 240, 1),
+        (-30, 60, 0),
+    ],
+)
+def test_slivers_at_the_border_are_counted(left: float, width: float, slivers: int) -> None:
+    bar = [box(left, -90, left + width, 290)]
+    assert count_flaws(Pattern(bar, bar), (200, 260)) == slivers
 
 
 def test_superellipse_vertices_lie_on_the_curve() -> None:

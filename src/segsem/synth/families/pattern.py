@@ -6,11 +6,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from shapely import affinity
 from shapely.geometry import Polygon
 
+from segsem.synth.curves import polygons_of
+
 REACH_PX = 90.0
 """How far patterns go on beyond the image, so that no rim or glow ends at the border."""
+
+EMPTY = 1000
+"""Flaws of a pattern that shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,24 @@ class PatternRequest:
 def box(x0: float, y0: float, x1: float, y1: float) -> Polygon:
     """Upright rectangle."""
     return Polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+
+
+def count_flaws(pattern: Pattern, shape: tuple[int, int]) -> int:
+    """Count pieces of feature or background that the image shows at its very border only.
+
+    Such slivers can be neither segmented nor measured, and an edge that runs along the border
+    turns into dozens of them by its roughness. An image with next to no feature, or nothing
+    else, counts as `EMPTY` slivers.
+    """
+    rows, cols = shape
+    # Drift and roughness may still move an edge by a few px.
+    seen = box(0, 0, cols, rows).buffer(4, join_style="mitre")
+    inner = seen.buffer(-9, join_style="mitre")
+    feature = shapely.union_all(pattern.printed).intersection(seen)
+    if not 0.05 < feature.area / seen.area < 0.95:
+        return EMPTY
+    pieces = [*polygons_of(feature), *polygons_of(seen.difference(feature))]
+    return sum(not piece.intersects(inner) for piece in pieces)
 
 
 def draw_angle(rng: np.random.Generator, request: PatternRequest) -> float:
