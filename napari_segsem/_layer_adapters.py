@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,14 @@ from napari.layers import Image, Layer
 from napari_segsem import _layers
 from napari_segsem._document import Document
 from napari_segsem._keymap import PROMPT_KEYS, bind_hold_to_pan, bind_keys, unbind_keys
+from napari_segsem._prompt_mouse import PromptMouse
 from napari_segsem._session import Session
+from napari_segsem._tasks import soon
 from segsem.core.exceptions import SegSemError
 from segsem.imaging.image import SEMImage
 from segsem.imaging.read import read_image
-from segsem.segmentation.prompts import BACKGROUND, FOREGROUND
-
-DRAG_PX = 4.0
-"""A press that moves less than this on the screen is a click."""
 
 BOX_WIDTH_PX = 2.0
-MINUS_MODIFIERS = {"Control", "Alt"}
 
 
 class AnnotateLayers:
@@ -46,6 +43,8 @@ class AnnotateLayers:
         self._adopted: dict[str, Image] = {}
         self._own_image: Image | None = None
         self._layers: dict[str, Any] = {}
+        self._mouse = PromptMouse(session, self._screen_px, self._show_box)
+        self._prompts_wanted = False
         session.document_changed.connect(self._show)
         viewer.layers.events.inserted.connect(self._on_inserted)
 
@@ -54,6 +53,13 @@ class AnnotateLayers:
         """Whether clicks in the image are prompts."""
         prompts = self._layers.get(_layers.PROMPTS)
         return prompts is not None and self._viewer.layers.selection.active is prompts
+
+    def want_prompts(self) -> None:
+        """Show the layers for prompts and objects from now on: somebody annotates."""
+        self._prompts_wanted = True
+        if self._document is not None:
+            self._show()
+            self.start_prompting()
 
     def start_prompting(self) -> None:
         """Make clicks in the image prompts."""
@@ -131,20 +137,13 @@ class AnnotateLayers:
         if fresh:
             self._connect(document)
             self._viewer.reset_view()
-            self.start_prompting()
+            # napari selects a layer that was just added, after it has told us of it.
+            soon(self.start_prompting)
 
     def _make_layers(self, document: Document) -> None:
-        made = {
-            _layers.DATA_BAR: _layers.data_bar_layer,
-            _layers.OBJECTS: lambda: _layers.labels_layer(
-                _layers.OBJECTS, document.annotation.labels, _layers.OBJECT_COLOR, 2
-            ),
-            _layers.PREVIEW: lambda: _layers.labels_layer(
-                _layers.PREVIEW, np.zeros((1, 1), np.uint8), _layers.PREVIEW_COLOR, 2
-            ),
-            _layers.BOX: lambda: _layers.lines_layer(_layers.BOX, _layers.PREVIEW_COLOR),
-            _layers.PROMPTS: _layers.prompts_layer,
-        }
+        made: dict[str, Callable[[], Any]] = {_layers.DATA_BAR: _layers.data_bar_layer}
+        if self._prompts_wanted:
+            made |= self._prompt_layers(document)
         for name, make in made.items():
             layer = self._layers.get(name)
             if layer is not None and layer in self._viewer.layers:
@@ -154,8 +153,20 @@ class AnnotateLayers:
             self._viewer.add_layer(layer)
             bind_keys(layer, PROMPT_KEYS, self._actions)
             if name == _layers.PROMPTS:
-                layer.mouse_drag_callbacks.append(self._on_press)
+                layer.mouse_drag_callbacks.append(self._mouse.on_press)
                 bind_hold_to_pan(layer)
+
+    def _prompt_layers(self, document: Document) -> dict[str, Callable[[], Any]]:
+        return {
+            _layers.OBJECTS: lambda: _layers.labels_layer(
+                _layers.OBJECTS, document.annotation.labels, _layers.OBJECT_COLOR, 2
+            ),
+            _layers.PREVIEW: lambda: _layers.labels_layer(
+                _layers.PREVIEW, np.zeros((1, 1), np.uint8), _layers.PREVIEW_COLOR, 2
+            ),
+            _layers.BOX: lambda: _layers.lines_layer(_layers.BOX, _layers.PREVIEW_COLOR),
+            _layers.PROMPTS: _layers.prompts_layer,
+        }
 
     def _show_image(self, document: Document) -> None:
         shown = self._adopted.get(document.image.sha256)
@@ -179,13 +190,15 @@ class AnnotateLayers:
         return layer
 
     def _place(self, document: Document) -> None:
+        self._place_data_bar(document)
+        self._viewer.canvas.overlays.scale_bar.visible = document.image.pixel_size_nm is not None
+        if not self._prompts_wanted:
+            return
         for name in (_layers.OBJECTS, _layers.BOX, _layers.PROMPTS):
             _layers.place(self._layers[name], document)
         objects = self._layers[_layers.OBJECTS]
         if objects.data is not document.annotation.labels:
             objects.data = document.annotation.labels
-        self._place_data_bar(document)
-        self._viewer.canvas.overlays.scale_bar.visible = document.image.pixel_size_nm is not None
         self._show_prompts()
         self._show_preview()
 
@@ -212,7 +225,7 @@ class AnnotateLayers:
             signal.connect(slot)
 
     def _show_prompts(self) -> None:
-        if self._document is None:
+        if self._document is None or not self._prompts_wanted:
             return
         state = self._document.annotation.state
         _layers.show_points(self._layers[_layers.PROMPTS], state.points_rc, state.point_labels)
@@ -229,7 +242,7 @@ class AnnotateLayers:
         layer.data = _layers.segments(corners, closed=True)
 
     def _show_preview(self) -> None:
-        if self._document is None:
+        if self._document is None or not self._prompts_wanted:
             return
         annotation, layer = self._document.annotation, self._layers[_layers.PREVIEW]
         mask = annotation.chosen_mask
@@ -254,50 +267,3 @@ class AnnotateLayers:
         """Width in image px of so many px on the screen."""
         scale = self._document.scale[1] if self._document is not None else 1.0
         return float(width / max(self._viewer.scene.camera.zoom * scale, 1e-9))
-
-    def _on_press(self, layer: Any, event: Any) -> Iterator[None]:
-        """Click or drag: a point where the mouse did not move, a box where it did."""
-        document = self._document
-        if event.button != 1 or document is None or layer.mode != "pan_zoom":
-            return
-        start, modifiers = layer.world_to_data(event.position), set(event.modifiers)
-        yield
-        end = start
-        while event.type == "mouse_move":
-            end = layer.world_to_data(event.position)
-            if self._is_drag(start, end):
-                self._show_box(_box(start, end))
-            yield
-        # The last moves may have been left out.
-        end = layer.world_to_data(event.position)
-        if self._is_drag(start, end):
-            self._box_done(document, _box(start, end))
-        else:
-            self._click_done(document, start, bool(modifiers & MINUS_MODIFIERS))
-
-    def _is_drag(self, start: Any, end: Any) -> bool:
-        return bool(np.abs(np.subtract(end, start)).min() > self._screen_px(DRAG_PX) / 2) and bool(
-            np.abs(np.subtract(end, start)).max() > self._screen_px(DRAG_PX)
-        )
-
-    def _box_done(self, document: Document, box: tuple[float, float, float, float]) -> None:
-        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
-        row0, row1 = np.clip((box[0], box[2]), top, bottom - 1)
-        col0, col1 = np.clip((box[1], box[3]), 0, width - 1)
-        if row1 > row0 and col1 > col0:
-            document.annotation.set_box((float(row0), float(col0), float(row1), float(col1)))
-        else:
-            self._show_prompts()
-
-    def _click_done(self, document: Document, at: Any, minus: bool) -> None:
-        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
-        row, col = float(at[0]), float(at[1])
-        if not (top - 0.5 <= row < bottom - 0.5 and -0.5 <= col < width - 0.5):
-            self._session.tell("That is outside the image: click on the sample")
-            return
-        document.annotation.add_point((row, col), BACKGROUND if minus else FOREGROUND)
-
-
-def _box(start: Any, end: Any) -> tuple[float, float, float, float]:
-    corners = np.sort(np.stack([start, end]), axis=0)
-    return float(corners[0, 0]), float(corners[0, 1]), float(corners[1, 0]), float(corners[1, 1])

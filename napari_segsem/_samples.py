@@ -38,7 +38,7 @@ def sample_folder() -> Path:
 
 def lines() -> list[LayerTuple]:
     """Lines and spaces."""
-    return _sample("line")
+    return _sample("line_space")
 
 
 def contacts() -> list[LayerTuple]:
@@ -46,9 +46,9 @@ def contacts() -> list[LayerTuple]:
     return _sample("contact")
 
 
-def metal() -> list[LayerTuple]:
-    """2D metal."""
-    return _sample("metal")
+def line_ends() -> list[LayerTuple]:
+    """Lines that end."""
+    return _sample("line_end")
 
 
 def free_form() -> list[LayerTuple]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from napari.qt.threading import create_worker
+from qtpy.QtCore import QTimer
 from superqt.utils import ensure_main_thread
 
 from napari_segsem._child import Child
@@ -19,6 +20,11 @@ Outcome = tuple[Any, str | None]
 def in_gui_thread(action: Callable[[], None]) -> None:
     """Run a callable in the GUI thread; the caller does not wait."""
     action()
+
+
+def soon(action: Callable[[], None]) -> None:
+    """Run a callable once what is going on in the GUI thread is done."""
+    QTimer.singleShot(0, action)
 
 
 class ChildTask:

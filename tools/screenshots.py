@@ -19,8 +19,7 @@ from qtpy.QtCore import QElapsedTimer, QEventLoop, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_segsem._samples import lines
-from napari_segsem._sessions import enter, real_viewer
+from napari_segsem import _samples
 from napari_segsem.widgets.annotate import AnnotatePanel
 from napari_segsem.widgets.review import ReviewPanel
 
@@ -34,6 +33,7 @@ def main() -> None:
     parser.add_argument("image", type=Path, nargs="?")
     parser.add_argument("--size", default="1500x950")
     parser.add_argument("--method")
+    parser.add_argument("--sample", default="lines", help="lines, contacts, line_ends or free_form")
     parser.add_argument("--theme", default="dark")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def main() -> None:
     viewer = napari.Viewer(show=True)
     width, height = (int(number) for number in options.size.split("x"))
     viewer.window.resize(width, height)
-    tour = Tour(viewer, options.out)
+    tour = Tour(viewer, options.out, options.sample)
     tour.annotate(options.image)
     tour.review(options.method)
     viewer.close()
@@ -52,8 +52,8 @@ def main() -> None:
 class Tour:
     """The steps of a user's first visit."""
 
-    def __init__(self, viewer: Any, out: Path) -> None:
-        self.viewer, self.out = viewer, out
+    def __init__(self, viewer: Any, out: Path, sample: str) -> None:
+        self.viewer, self.out, self.sample = viewer, out, sample
         self._count = 0
 
     def annotate(self, image: Path | None) -> None:
@@ -61,9 +61,9 @@ class Tour:
         panel = AnnotatePanel(self.viewer)
         self.dock = self.viewer.window.add_dock_widget(panel, name="Annotate (SegSEM)")
         self.snap("empty")
-        session = panel.session
+        session = self.session = panel.session
         if image is None:
-            data, described, _ = lines()[0]
+            data, described, _ = getattr(_samples, self.sample)()[0]
             self.viewer.add_image(data, **described)
         else:
             session.open_files([image])
@@ -93,7 +93,7 @@ class Tour:
         if method:
             panel.extract_box.method.setCurrentText(method)
         self.snap("review_empty")
-        shared = enter(real_viewer(self.viewer))
+        shared = panel.shared
         panel.extract_box.extract_button.click()
         self.wait(lambda: panel.extract_box.bar.maximum() > 0 or not shared.extraction.is_running)
         self.snap("extracting")
@@ -145,7 +145,7 @@ class Tour:
 
     def at(self, row: float, col: float) -> QPoint:
         """Canvas position of an image point."""
-        scale = np.asarray(self.viewer.layers["SegSEM prompts"].scale)
+        scale = np.asarray(self.session.document.scale)
         offset = np.array([row, col]) * scale - np.asarray(self.viewer.scene.camera.center)[-2:]
         dy, dx = offset * self.viewer.scene.camera.zoom
         size = self.canvas.size()

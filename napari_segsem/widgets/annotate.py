@@ -61,6 +61,7 @@ class AnnotatePanel(Panel):
         self.session.engine_changed.connect(self._show_prompts)
         self.viewer.layers.selection.events.active.connect(self._show_prompts)
         self._show_document()
+        self.shared.annotate_layers.want_prompts()
 
     def _fill_body(self) -> None:
         objects = QWidget()

@@ -39,6 +39,10 @@ def _without_arguments(action: Callable[[], object]) -> Callable[..., None]:
 class WrappedLabel(QLabel):
     """Label as high as its wrapped text: layouts in a scroll area cut the last line off."""
 
+    def hasHeightForWidth(self) -> bool:  # noqa: N802
+        """Say no: the height is set here, layouts would add their own guess to it."""
+        return False
+
     def setText(self, text: str | None) -> None:  # noqa: N802
         """Show a text."""
         super().setText(text)
@@ -51,8 +55,8 @@ class WrappedLabel(QLabel):
 
     def _fit(self) -> None:
         height = self.heightForWidth(self.width())
-        if height >= 0 and height != self.minimumHeight():
-            self.setMinimumHeight(height)
+        if height >= 0 and height != self.height():
+            self.setFixedHeight(height)
 
 
 def arrow(text: str, tip: str, on_click: Callable[[], object]) -> QPushButton:
@@ -68,7 +72,7 @@ def text_label(text: str = "", tip: str = "") -> QLabel:
     label.setWordWrap(True)
     label.setToolTip(tip)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(NARROW, QSizePolicy.Policy.Minimum)
+    label.setSizePolicy(NARROW, QSizePolicy.Policy.Fixed)
     return label
 
 

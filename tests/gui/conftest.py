@@ -63,9 +63,9 @@ def samples(tmp_path: Path, pads: np.ndarray, monkeypatch: pytest.MonkeyPatch) -
     """A sample folder with the pads in it."""
     folder = tmp_path / "sample_data"
     (folder / "images").mkdir(parents=True)
-    tifffile.imwrite(folder / "images" / "lines_000.tif", pads)
+    tifffile.imwrite(folder / "images" / "line_space_000.tif", pads)
     (folder / "manifest.csv").write_text(
-        f"path,pixel_size_nm\nimages/lines_000.tif,{PIXEL_NM}\n", encoding="utf-8"
+        f"path,pixel_size_nm\nimages/line_space_000.tif,{PIXEL_NM}\n", encoding="utf-8"
     )
     monkeypatch.setenv("SEGSEM_SAMPLE_DATA", str(folder))
     return folder
@@ -74,7 +74,7 @@ def samples(tmp_path: Path, pads: np.ndarray, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def pads_file(samples: Path) -> Path:
     """The pads as a file that names no pixel size."""
-    return samples / "images" / "lines_000.tif"
+    return samples / "images" / "line_space_000.tif"
 
 
 @pytest.fixture
@@ -110,7 +110,8 @@ class Hand:
     def at(self, row: float, col: float) -> Any:
         from qtpy.QtCore import QPoint
 
-        scale = np.asarray(self._viewer.layers["SegSEM prompts"].scale)
+        (image,) = (x for x in self._viewer.layers if x.name == "line_space_000")
+        scale = np.asarray(image.scale)
         offset = np.array([row, col]) * scale - np.asarray(self._viewer.scene.camera.center)[-2:]
         dy, dx = (float(v) for v in offset * self._viewer.scene.camera.zoom)
         size = self.canvas.size()

@@ -16,9 +16,10 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 @pytest.fixture
-def panel(dock: Any, pads_file: Path) -> Any:
+def panel(dock: Any, pads_file: Path, until: Any) -> Any:
     made = dock("Annotate")
     made.session.open_files([pads_file])
+    until(lambda: not made.resume_button.isVisible())
     return made
 
 
@@ -116,7 +117,7 @@ def test_contrast_does_not_change_the_mask(panel: Any, hand: Any, until: Any, vi
     until(lambda: has_outline(panel))
     before = panel.session.annotation.candidates.logits
     panel.session.annotation.clear()
-    viewer.layers["lines_000"].contrast_limits = (0, 20)
+    viewer.layers["line_space_000"].contrast_limits = (0, 20)
     hand.click(65, 195)
     until(lambda: has_outline(panel))
     np.testing.assert_array_equal(panel.session.annotation.candidates.logits, before)
@@ -146,7 +147,7 @@ def test_pixel_size_given_once_scales_every_layer(panel: Any, viewer: Any) -> No
 
 
 def test_another_layer_pauses_prompting(panel: Any, viewer: Any, hand: Any) -> None:
-    viewer.layers.selection.active = viewer.layers["lines_000"]
+    viewer.layers.selection.active = viewer.layers["line_space_000"]
     assert panel.resume_button.isVisible()
     hand.click(65, 195)
     assert panel.session.annotation.state.is_empty
@@ -175,7 +176,7 @@ def test_dropped_files_open(dock: Any, pads_file: Path) -> None:
             Qt.KeyboardModifier.NoModifier,
         )
     )
-    assert panel.session.document.image.name == "lines_000"
+    assert panel.session.document.image.name == "line_space_000"
 
 
 def test_a_bad_file_is_one_sentence_in_the_footer(dock: Any, tmp_path: Path) -> None:
@@ -215,3 +216,11 @@ def test_an_image_that_napari_opened_is_taken_over(viewer: Any, dock: Any, pads_
     assert panel.session.document.image.path.name == pads_file.name
     assert layer in viewer.layers
     assert sum(type(other).__name__ == "Image" for other in viewer.layers) == 2
+
+
+def test_prompts_start_by_themselves_when_napari_opens_an_image(
+    viewer: Any, dock: Any, pads_file: Path, until: Any
+) -> None:
+    dock("Annotate")
+    viewer.open(str(pads_file), plugin="napari")
+    until(lambda: viewer.layers.selection.active is viewer.layers["SegSEM prompts"])

@@ -45,10 +45,10 @@ def test_a_sample_opens_through_napari(viewer: Any, samples: Path, dock: Any, un
     assert image.pixel_size_nm == (2.5, 2.5)
     assert "manifest" in image.pixel_size_source
     assert "2.5 nm/px" in panel.header.pixel_label.text()
-    assert [layer.name for layer in viewer.layers].count("lines_000") == 1
+    assert [layer.name for layer in viewer.layers].count("line_space_000") == 1
 
 
-@pytest.mark.parametrize("open_sample", ["lines", "contacts", "metal", "free_form"])
+@pytest.mark.parametrize("open_sample", ["lines", "contacts", "line_ends", "free_form"])
 def test_shipped_samples_open(open_sample: str, sample_data: Path) -> None:
     if not (sample_data / "manifest.csv").is_file():
         pytest.skip("sample_data is not there")

@@ -70,7 +70,7 @@ def extraction() -> Extraction:
         region(4, Source.SAM2, float("nan")),
     )
     return Extraction(
-        "lines_000",
+        "line_space_000",
         (300, 400),
         (0, 300),
         (2.5, 2.5),
@@ -175,7 +175,7 @@ def test_extract_decide_and_export(
     until(lambda: panel.export_box.state.text().startswith("Written"))
     assert (out / "contours.oas").stat().st_size > 0
     assert (out / "contours.gds").stat().st_size > 0
-    written = read_results(out / "lines_000")
+    written = read_results(out / "line_space_000")
     statuses = {r.region_id: r.status for r in written.regions}
     assert statuses[current.region_id] is ReviewStatus.REJECTED
     assert written.pixel_size_nm == (2.5, 2.5)
@@ -197,7 +197,7 @@ def test_failed_state_says_what_to_do(panel: Any, until: Any) -> None:
     panel.extract_box.method.setCurrentText("Sauvola only")
     panel.extract_box.extract_button.click()
     until(lambda: not panel.shared.extraction.is_running)
-    assert "lines_000.tif" in panel.extract_box.error_label.text()
+    assert "line_space_000.tif" in panel.extract_box.error_label.text()
     assert panel.extract_box.error_label.isVisible()
     assert panel.extract_box.extract_button.isVisible()
 
@@ -253,7 +253,7 @@ def test_hover_tells_position_and_reason(reviewed: Any, viewer: Any, hand: Any) 
 
 
 def test_review_keys_need_review(reviewed: Any, viewer: Any, hand: Any) -> None:
-    viewer.layers.selection.active = viewer.layers["lines_000"]
+    viewer.layers.selection.active = viewer.layers["line_space_000"]
     hand.key(Qt.Key.Key_A)
     assert reviewed.session.review.region(3).status is ReviewStatus.PENDING
 
@@ -267,7 +267,7 @@ def test_undecided_regions_block_the_export(reviewed: Any, until: Any, tmp_path:
     assert box.button.isEnabled()
     box.export_to(tmp_path / "out")
     until(lambda: box.state.text().startswith("Written"))
-    record = json.loads((tmp_path / "out" / "lines_000" / "regions.json").read_text())
+    record = json.loads((tmp_path / "out" / "line_space_000" / "regions.json").read_text())
     assert record["provenance"]["override_undecided_regions"] == [3]
 
 

@@ -31,6 +31,7 @@ class Server:
         self._queue: deque[Message | None] = deque()
         self._arrived = threading.Condition()
         self._newest = 0
+        self._load_error: str | None = None
         self._service = InferenceService(factory, self._notify)
 
     def run(self, *, exit_at_eof: bool = False) -> None:
@@ -76,9 +77,17 @@ class Server:
         try:
             answer = self._handle(request)
         except SegSemError as error:
-            self._send(Message({**tags, "error": str(error)}))
+            self._send(Message({**tags, "error": self._cause(request, str(error))}))
             return
+        if request.header.get("request") == "load":
+            self._load_error = None
         self._send(Message({**answer.header, **tags}, answer.arrays))
+
+    def _cause(self, request: Message, error: str) -> str:
+        """Say why the model is not there, rather than only that it is not."""
+        if request.header.get("request") == "load":
+            self._load_error = error
+        return self._load_error or error
 
     def _handle(self, request: Message) -> Message:
         try:

@@ -135,9 +135,14 @@ def test_out_of_memory_says_what_to_do(
 def test_a_missing_model_is_one_clear_line(fake_engine: tuple[str, ...]) -> None:
     client = EngineClient("missing", None, fake_engine)
     error = client.start().exception(WAIT_S)
+    later = client.predict("a", ON_SQUARE)
+    client.set_image("a", np.zeros((50, 50), np.uint8))
+    again = client.predict("a", Prompts([(5.0, 5.0)], [1])).exception(WAIT_S)
     client.close()
     assert isinstance(error, ModelError)
     assert "segsem doctor" in str(error)
+    assert later.done()
+    assert str(again) == str(error)
 
 
 def test_an_engine_that_cannot_start_is_given_up(states: queue.Queue[Any]) -> None:

@@ -1,0 +1,92 @@
+"""Mouse on the prompts layer: a click is a point, a drag is a box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from napari_segsem._session import Session
+from segsem.core.types import BoxRC
+from segsem.segmentation.prompts import BACKGROUND, FOREGROUND
+
+DRAG_PX = 4.0
+"""A press that moves less than this on the screen is a click."""
+
+MINUS_MODIFIERS = {"Control", "Alt"}
+"""Alt+drag moves windows on many Linux desktops, so that Control does it too."""
+
+
+class PromptMouse:
+    """Turns presses into prompts of the session's image.
+
+    Parameters
+    ----------
+    session : Session
+        Whose image is prompted.
+    screen_px : callable
+        Gives the length in image px of so many px on the screen.
+    show_box : callable
+        Shows a box while it is dragged; None: the box that stands.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        screen_px: Callable[[float], float],
+        show_box: Callable[[BoxRC | None], None],
+    ) -> None:
+        self._session, self._screen_px, self._show_box = session, screen_px, show_box
+
+    def on_press(self, layer: Any, event: Any) -> Iterator[None]:
+        """Follow the mouse from press to release."""
+        if event.button != 1 or layer.mode != "pan_zoom":
+            return
+        start, modifiers = layer.world_to_data(event.position), set(event.modifiers)
+        yield
+        while event.type == "mouse_move":
+            end = layer.world_to_data(event.position)
+            if self._is_drag(start, end):
+                self._show_box(_box(start, end))
+            yield
+        # The last moves may have been left out: the release says where the mouse is.
+        end = layer.world_to_data(event.position)
+        if self._is_drag(start, end):
+            self._box_done(_box(start, end))
+        else:
+            self._click_done(start, minus=bool(modifiers & MINUS_MODIFIERS))
+
+    def _is_drag(self, start: Any, end: Any) -> bool:
+        moved = np.abs(np.subtract(end, start))
+        threshold = self._screen_px(DRAG_PX)
+        return bool(moved.max() > threshold and moved.min() > threshold / 2)
+
+    def _box_done(self, box: BoxRC) -> None:
+        document = self._session.document
+        if document is None:
+            return
+        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
+        row0, row1 = np.clip((box[0], box[2]), top, bottom - 1)
+        col0, col1 = np.clip((box[1], box[3]), 0, width - 1)
+        if row1 > row0 and col1 > col0:
+            document.annotation.set_box((float(row0), float(col0), float(row1), float(col1)))
+        else:
+            self._show_box(document.annotation.state.box_rc)
+            self._session.tell("That box is outside the image: drag it over the sample")
+
+    def _click_done(self, at: Any, *, minus: bool) -> None:
+        document = self._session.document
+        if document is None:
+            return
+        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
+        row, col = float(at[0]), float(at[1])
+        if not (top - 0.5 <= row < bottom - 0.5 and -0.5 <= col < width - 0.5):
+            self._session.tell("That is outside the image: click on the sample")
+            return
+        document.annotation.add_point((row, col), BACKGROUND if minus else FOREGROUND)
+
+
+def _box(start: Any, end: Any) -> BoxRC:
+    (row0, col0), (row1, col1) = np.sort(np.stack([start, end]), axis=0)
+    return float(row0), float(col0), float(row1), float(col1)
