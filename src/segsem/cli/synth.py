@@ -29,7 +29,7 @@ def synth(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the set.")],
     count: Annotated[
         int | None,
-        typer.Option(min=1, help=f"Number of images. [default: {_DEFAULT_COUNT}]"),
+        typer.Option(min=1, help=f"Number of images; {_DEFAULT_COUNT} where not given."),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Same seed, same images, whatever the count.")
