@@ -267,7 +267,6 @@ def _signature(image: SEMImage, batch: _Batch) -> str:
         "pixel_size_nm": image.pixel_size_nm,
         "data_bar_row": image.data_bar_row,
         "tone": image.metadata.get("tone"),
-        "tone": image.metadata.get("tone"),
         "params": batch.params.model_dump(mode="json"),
         "model": None if model is None else [model.name, model.weights_sha256],
         "overlay": batch.options.overlay,

@@ -21,7 +21,7 @@ from segsem.core.contour import Source
 from segsem.core.progress import Progress
 from segsem.export.summary_csv import SummaryRow
 
-_MOST_FOLDERS_NAMED = 4
+_MOST_FOLDERS_NAMED = 12
 
 
 class Presenter(Protocol):
