@@ -38,7 +38,7 @@ POINT_COLORS = {FOREGROUND: "#009E73", 0: "#D55E00"}
 POINT_SYMBOLS = {FOREGROUND: "disc", 0: "square"}
 
 CURRENT_WIDTH = 2.2
-DOUBTFUL_WIDTH = 4.0
+DOUBTFUL_WIDTH = 5.0
 """Line widths of the broad band under a doubtful contour."""
 
 
@@ -141,7 +141,7 @@ def contour_layer(source: Source) -> Vectors:
 
 def doubtful_layer() -> Vectors:
     """Broad band under the contours that ask for a look."""
-    return lines_layer(DOUBTFUL, NEEDS_HUMAN_STYLE.color, opacity=0.55)
+    return lines_layer(DOUBTFUL, NEEDS_HUMAN_STYLE.color, opacity=0.4)
 
 
 def segments(line_rc: PointsRC, *, closed: bool = False) -> npt.NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
+from superqt.utils import qdebounced
 
 from napari_segsem import _layers
 from napari_segsem._contour_lines import (
@@ -27,8 +28,13 @@ from segsem.core.appearance import SOURCE_STYLES
 from segsem.core.contour import Region, ReviewStatus, Source
 from segsem.core.extraction import Extraction
 
-LINES_PER_VIEW = 450.0
+LINES_PER_VIEW = 330.0
 """A line is this part of the image's longer side wide, so that it reads in the whole view."""
+
+LINE_SCREEN_PX = 1.8
+"""Nearer, a line is this wide on the screen: it must not hide the edge that it lies on."""
+
+ZOOM_SETTLED_MS = 120
 
 REGION_PART = 0.25
 """Part of the canvas that a region fills at least when it is shown from the list."""
@@ -49,11 +55,17 @@ class ReviewLayers:
         self._review: Review | None = None
         self._layers: dict[str, Any] = {}
         self._outlines: dict[int, RegionLines] = {}
+        self._base_width = 1.0
         session.review_changed.connect(self._show)
+        # Widths are set once zooming has ended: every line is built anew for it.
+        self._on_zoom = qdebounced(self._fit_widths, timeout=ZOOM_SETTLED_MS)
+        viewer.scene.camera.events.zoom.connect(self._on_zoom)
 
     def close(self) -> None:
         """Let go of the session and of the layers' keys."""
         self._session.review_changed.disconnect(self._show, missing_ok=True)
+        self._viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
+        self._on_zoom.cancel()
         for layer in self._layers.values():
             unbind_keys(layer, REVIEW_KEYS)
 
@@ -112,7 +124,9 @@ class ReviewLayers:
         lines = lines_by_source(regions, width)
         self._make_layers(document, [s for s, found in lines.items() if len(found)])
         self._place(document)
-        self._fill(document, review, lines, width)
+        self._base_width = width
+        self._fill(document, review, lines)
+        self._fit_widths()
         if review is not None:
             review.decisions_changed.connect(self._show_doubtful)
             review.threshold_changed.connect(self._show_doubtful)
@@ -146,7 +160,6 @@ class ReviewLayers:
         document: Document,
         review: Review | None,
         lines: dict[Source, Segments],
-        width: float,
     ) -> None:
         extraction = None if review is None else review.extraction
         regions = () if extraction is None else extraction.regions
@@ -154,13 +167,22 @@ class ReviewLayers:
         for source, found in lines.items():
             layer = self._layers.get(_layers.CONTOURS[source])
             if layer is not None:
-                layer.edge_width = width
                 layer.data = found
-        self._layers[_layers.DOUBTFUL].edge_width = width * _layers.DOUBTFUL_WIDTH
-        self._layers[_layers.CURRENT].edge_width = width * _layers.CURRENT_WIDTH
         self._fill_hover(document, extraction)
         self._show_doubtful()
         self._show_current()
+
+    def _fit_widths(self, _event: Any = None) -> None:
+        """Make lines as wide as they read in the view, and no wider on the screen."""
+        document = self._session.document
+        if document is None or not self._layers:
+            return
+        screen = LINE_SCREEN_PX / max(self._viewer.scene.camera.zoom * document.scale[1], 1e-9)
+        width = min(self._base_width, screen)
+        factors = {_layers.DOUBTFUL: _layers.DOUBTFUL_WIDTH, _layers.CURRENT: _layers.CURRENT_WIDTH}
+        for name, layer in self._layers.items():
+            if name != _layers.REGIONS:
+                layer.edge_width = width * factors.get(name, 1.0)
 
     def _fill_hover(self, document: Document, extraction: Extraction | None) -> None:
         layer = self._layers[_layers.REGIONS]

@@ -101,7 +101,8 @@ class Tour:
         self.snap("extracted")
         if panel.session.review is None:
             return
-        panel.threshold.setValue(0.95)
+        confidences = sorted(region.confidence for region in panel.session.review.regions)
+        panel.threshold.setValue(round(confidences[min(3, len(confidences) - 1)] + 0.005, 2))
         self.snap("threshold")
         panel.next_button.click()
         panel.accept_button.click()

@@ -223,6 +223,13 @@ def test_slider_moves_the_highlight(reviewed: Any, viewer: Any, until: Any) -> N
     until(lambda: len(doubtful.data) == 4 * 40)
 
 
+def test_lines_get_no_wider_on_the_screen(reviewed: Any, viewer: Any, until: Any) -> None:
+    layer = viewer.layers["SegSEM contours: SAM2"]
+    viewer.scene.camera.zoom *= 20
+    zoom = viewer.scene.camera.zoom
+    until(lambda: layer.edge_width * 2.5 * zoom == pytest.approx(1.8, abs=0.1))
+
+
 def test_table_and_canvas_follow_each_other(reviewed: Any, viewer: Any, hand: Any) -> None:
     model = reviewed.table.model()
     shown = [model.data(model.index(row, 0)) for row in range(model.rowCount())]
