@@ -103,6 +103,9 @@ def arguments(document: Document, folder: Path, routing: Routing, model: str) ->
         command += [f"--{routing.value}"]
     if image.pixel_size_nm is not None:
         command += ["--pixel-size", ",".join(repr(float(size)) for size in image.pixel_size_nm)]
+    # The child reads the image alone: what the manifest says of it has to be told.
+    if "tone" in image.metadata:
+        command += ["--tone", str(image.metadata["tone"])]
     return command
 
 
