@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -184,12 +184,11 @@ def sum_up(report: BatchReport) -> str:
     for row in rows:
         counts.update(_sources(row))
     doubtful = sum(row.needs_human or 0 for row in rows)
-    sizes = sorted({_pixel_size(row) for row in rows})
     parts = [
         f"{_count(len(rows), 'image')}: {_count(sum(row.regions or 0 for row in rows), 'region')}",
         _by_source(counts) or "no source",
         f"{doubtful} doubtful",
-        sizes[0] if len(sizes) == 1 else f"{len(sizes)} pixel sizes",
+        _pixel_sizes(rows),
     ]
     return ", ".join(parts)
 
@@ -212,6 +211,16 @@ def _pixel_size(row: SummaryRow) -> str:
     if row.pixel_size_y_nm == row.pixel_size_x_nm:
         return f"{row.pixel_size_x_nm:.4g} nm/px"
     return f"{row.pixel_size_y_nm:.4g} x {row.pixel_size_x_nm:.4g} nm/px"
+
+
+def _pixel_sizes(rows: Sequence[SummaryRow]) -> str:
+    told = {_pixel_size(row) for row in rows}
+    if len(told) == 1:
+        return told.pop()
+    known = [row.pixel_size_x_nm for row in rows if row.pixel_size_x_nm is not None]
+    text = f"{min(known):.4g} to {max(known):.4g} nm/px"
+    unknown = len(rows) - len(known)
+    return text if unknown == 0 else f"{text}, unknown for {_count(unknown, 'image')}"
 
 
 def _count(number: int, noun: str) -> str:
