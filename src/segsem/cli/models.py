@@ -115,7 +115,7 @@ def score(
 
 def train_nano(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new model.")],
-    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 7000,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 5000,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

@@ -20,8 +20,8 @@ from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
 
-RASTER_CHANNELS = 4
-"""Box, positive points, negative points, previous logits."""
+RASTER_CHANNELS = 6
+"""Box, positive points, negative points, previous logits, surroundings of the positive points."""
 
 MASK_STRIDE = 4
 """Frame px per cell of the mask input."""
@@ -30,6 +30,9 @@ CELLS_PER_TOKEN = 4
 """Mask-input cells per side of one dense embedding (stride 16)."""
 
 BLOB_SIGMA_CELLS = 1.0
+NEAR_SIGMA_CELLS, FAR_SIGMA_CELLS = 4.0, 12.0
+"""Surroundings of a click: without them like objects far away answer to it as well."""
+
 LOGIT_SCALE = 4.0
 """Previous logits enter the raster as tanh(logits / LOGIT_SCALE)."""
 
@@ -99,7 +102,7 @@ class RasterPromptEncoder(PromptEncoder):  # type: ignore[misc]
         Returns
         -------
         sparse : (B, K, C) tensor
-        dense : (B, C + 64, S/16, S/16) tensor
+        dense : (B, C + 96, S/16, S/16) tensor
         """
         frame = frame_px or self.input_image_size[0]
         n_prompts = self._get_batch_size(points, boxes, masks)
@@ -141,16 +144,19 @@ class RasterPromptEncoder(PromptEncoder):  # type: ignore[misc]
         cells = frame_px // MASK_STRIDE
         device = self._get_device()
         box = torch.zeros((n_prompts, cells, cells), device=device)
-        positive, negative = torch.zeros_like(box), torch.zeros_like(box)
+        positive, negative, near, far = (torch.zeros_like(box) for _ in range(4))
         if boxes is not None:
             box = _box_coverage(boxes[:, :2], boxes[:, 2:], cells)
         if points is not None:
             coords, labels = points
-            positive = _blobs(coords, labels == POSITIVE, cells)
+            clicked = labels == POSITIVE
+            positive = _blobs(coords, clicked, cells)
             negative = _blobs(coords, labels == NEGATIVE, cells)
+            near = _blobs(coords, clicked, cells, NEAR_SIGMA_CELLS)
+            far = _blobs(coords, clicked, cells, FAR_SIGMA_CELLS)
             box = torch.maximum(box, _box_of_tokens(coords, labels, cells))
         previous = torch.zeros_like(box) if masks is None else torch.tanh(masks[:, 0] / LOGIT_SCALE)
-        return torch.stack([box, positive, negative, previous], dim=1)
+        return torch.stack([box, positive, negative, previous, near, far], dim=1)
 
 
 class RasterMaskDecoder(MaskDecoder):  # type: ignore[misc]
@@ -209,12 +215,14 @@ def _box_coverage(corner0: Tensor, corner1: Tensor, cells: int) -> Tensor:
     return covered[:, 1, :, None] * covered[:, 0, None, :]
 
 
-def _blobs(coords: Tensor, active: Tensor, cells: int) -> Tensor:
+def _blobs(
+    coords: Tensor, active: Tensor, cells: int, sigma_cells: float = BLOB_SIGMA_CELLS
+) -> Tensor:
     """Gaussian blobs (B, cells, cells), value 1 at the points (B, N, 2), the largest wins."""
     if coords.shape[1] == 0:
         return coords.new_zeros((coords.shape[0], cells, cells))
     centres = torch.arange(cells, device=coords.device, dtype=coords.dtype) + 0.5
     distance = (coords.unsqueeze(-1) + 0.5) / MASK_STRIDE - centres
-    profile = torch.exp(-0.5 * (distance / BLOB_SIGMA_CELLS) ** 2) * active[..., None, None]
+    profile = torch.exp(-0.5 * (distance / sigma_cells) ** 2) * active[..., None, None]
     blobs: Tensor = (profile[:, :, 1, :, None] * profile[:, :, 0, None, :]).amax(dim=1)
     return blobs

@@ -74,7 +74,7 @@ class TrainOptions:
     weight_decay: float = 0.02
     grad_clip: float = 1.0
     ema_decay: float = 0.998
-    box_share: float = 0.6
+    box_share: float = 0.5
     correction_share: float = 0.5
     checkpoint_every: int = 200
     history_every: int = 20

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -39,6 +41,17 @@ def test_points_are_blobs_in_a_channel_of_their_kind(encoder: RasterPromptEncode
     assert drawn[2, 25, 15] == pytest.approx(1.0)
     assert drawn[1, 25, 15] < 1e-6
     assert drawn[0].abs().max() == 0.0
+
+
+def test_surroundings_of_positive_points_are_wider_and_of_positive_points_only(
+    encoder: RasterPromptEncoder,
+) -> None:
+    drawn = raster(encoder, [[[13.5, 21.5], [61.5, 101.5]]], [[1, 0]])[0]
+
+    for channel, sigma in ((4, 4.0), (5, 12.0)):
+        assert drawn[channel, 5, 3] == pytest.approx(1.0)
+        assert drawn[channel, 5, 3 + 4] == pytest.approx(math.exp(-0.5 * (4 / sigma) ** 2))
+        assert drawn[channel, 25, 15] < 0.2
 
 
 def test_padding_points_draw_nothing(encoder: RasterPromptEncoder) -> None:
