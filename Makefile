@@ -41,7 +41,7 @@ demo: $(VENV)/.installed-$(if $(HAS_DISPLAY),gui,core)
 	@tools/demo.sh $(VENV)
 
 gui: $(VENV)/.installed-gui
-	QT_API=pyqt5 $(BIN)/napari -w napari-segsem
+	QT_API=pyqt5 $(BIN)/napari -w napari-segsem Annotate "Review and export"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
