@@ -152,3 +152,28 @@ def grey(extraction: Extraction) -> npt.NDArray[np.uint8]:
     image = np.full(extraction.shape, 90, dtype=np.uint8)
     image[extraction.labels() > 0] = 160
     return image
+
+
+def _big_contour(n_points: int) -> npt.NDArray[np.float64]:
+    angle = np.linspace(0, 2 * np.pi, n_points, endpoint=False)
+    radius = 40 + 5 * np.sin(23 * angle)
+    return np.stack([60 - radius * np.sin(angle), 80 + radius * np.cos(angle)], axis=-1)
+
+
+@pytest.fixture
+def big_contour() -> Callable[[int], npt.NDArray[np.float64]]:
+    """Make the vertices of a wavy ring of n points."""
+    return _big_contour
+
+
+@pytest.fixture
+def long_contour(
+    extraction: Extraction, contour: Callable[..., Contour], region: Callable[..., Region]
+) -> Extraction:
+    """One contour of 20,000 vertices."""
+    big = contour(1, _big_contour(20_000))
+    return replace(
+        extraction,
+        pixel_size_nm=(50.0, 50.0),
+        regions=(region(1, (0, 0, 9, 9), big),),
+    )
