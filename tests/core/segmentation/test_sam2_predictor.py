@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import functools
+import subprocess
+import sys
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -129,18 +133,25 @@ def test_a_mask_input_of_another_frame_is_refused(predictor: SAM2Predictor) -> N
         predictor.decode(embedding, Prompts(mask_input=np.zeros((64, 64), dtype=np.float32)))
 
 
-def reference_predictor(model: torch.nn.Module) -> object:
-    """SAM2's own predictor; on a CPU-only torch its torchvision needs two schemas to load."""
+@functools.cache
+def torchvision_schemas() -> torch.library.Library | None:
+    """Two schemas that torchvision needs to load beside a CPU-only torch; kept while they are used.
+
+    A torchvision that works brings its own and ends the process if it finds them defined, so
+    another process is asked first.
+    """
+    command = [sys.executable, "-c", "import torchvision"]
+    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        return None
     library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in (
-        "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-        "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    ):
-        try:
-            library.define(schema)
-        except RuntimeError:
-            continue  # a torchvision that brings its own operators
-    reference_predictor.library = library  # type: ignore[attr-defined]
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
+def reference_predictor(model: torch.nn.Module) -> object:
+    """SAM2's own predictor."""
+    torchvision_schemas()
     try:
         from sam2.sam2_image_predictor import SAM2ImagePredictor
     except (ImportError, RuntimeError) as error:
