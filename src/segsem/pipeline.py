@@ -83,7 +83,7 @@ def extract_steps(
     edge_image = prepare(grey)
     tone, tone_source = wanted_tone(image, params)
     scale = estimate_scale(grey, edge_image.noise, tone)
-    calibration = _calibration(predictor)
+    calibration = UNCALIBRATED
     threshold = calibration.threshold if params.threshold is None else params.threshold
     provenance = _provenance(image, predictor, params, scale, calibration, threshold)
     provenance["tone_source"] = tone_source
@@ -151,12 +151,6 @@ def _empty(
         provenance=provenance,
         warnings=warnings,
     )
-
-
-def _calibration(predictor: Predictor | None) -> Calibration:
-    """Use the predictor's own calibration, where it brings one."""
-    calibration = getattr(predictor, "calibration", None)
-    return calibration if isinstance(calibration, Calibration) else UNCALIBRATED
 
 
 def _provenance(

@@ -10,8 +10,8 @@ from scipy import ndimage as ndi
 from segsem.core.types import FloatArray, FloatImage, PointsRC
 
 STEP_PX = 0.25
-"""Distance of profile samples: fine enough that the crossing of a cubic spline, interpolated
-linearly, is off by less than 0.005 px."""
+"""Distance of profile samples: crossings of the cubic spline are interpolated linearly between
+them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Tracing of float level fields into polylines, never of binary masks.
 
-Tracing a thresholded mask costs 0.27 px of noise and tracing pixel centres 0.44 px of bias; the
-level set of the float field has neither.
+Tracing a thresholded mask adds noise by its pixels, tracing pixel centres adds a bias; the level
+set of the float field has neither.
 """
 
 from __future__ import annotations

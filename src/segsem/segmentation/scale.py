@@ -21,7 +21,7 @@ GOOD_CONTRAST_NOISE = 14.0
 """Enough smoothing: the medians of the phases are this many sigma of the remaining noise apart."""
 
 MIN_CONTRAST_NOISE = 6.0
-"""Below this there are no two phases, only noise cut in half (which gives about 1.6)."""
+"""Below this there are no two phases, only noise cut in half (medians 1.35 sigma apart)."""
 
 MAX_SMOOTHING = 0.25
 """Largest smoothing sigma as a share of the narrower phase's width."""

@@ -39,17 +39,18 @@ def inner(line) -> np.ndarray:
 @pytest.mark.parametrize("angle_deg", [0.0, 7.0, 45.0])
 @pytest.mark.parametrize("method", list(EdgeMethod))
 def test_noise_free_edges_at_33_phases_have_no_staircase(angle_deg, method):
+    # Large enough that the ends (docs/extraction.md, limits) do not decide the mean.
     errors = []
     for phase in np.linspace(0.0, 1.0, 33):
-        offset = 40.0 + phase
-        distance = distance_to_tilted_line((60, 90), offset, angle_deg)
+        offset = 90.0 + phase
+        distance = distance_to_tilted_line((120, 180), offset, angle_deg)
         image = prepare((50 + 150 * step(distance)).astype(np.float32))
         # Segmentation is a pixel and a half off, on purpose.
         (traced,) = trace((distance + 1.5).astype(np.float32))
         line = place(image, traced, bright=True, params=EdgeParams(edge_method=method))
         errors.append(np.mean(signed_error(line, offset, angle_deg)[inner(line)]))
     assert np.ptp(errors) < 0.01
-    assert np.abs(np.mean(errors)) < 0.04
+    assert np.max(np.abs(errors)) < 0.03
 
 
 def test_dark_feature_is_placed_on_the_same_edge():
