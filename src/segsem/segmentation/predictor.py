@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -37,6 +37,15 @@ class ImageEmbedding:
     frame_shape: tuple[int, int]
     features: Any
     signature: str
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features; 0 where they do not tell."""
+        return int(getattr(self.features, "nbytes", 0))
+
+
+PackedEmbedding = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]
+"""An embedding taken apart for a file: plain JSON values, and arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +117,33 @@ class Predictor(Protocol):
         self, embedding: ImageEmbedding, prompts: Sequence[Prompts]
     ) -> list[MaskPrediction]:
         """Answer many independent prompts on one embedding in one pass."""
+        ...
+
+
+@runtime_checkable
+class StoresEmbeddings(Protocol):
+    """A predictor whose embeddings can be kept in files."""
+
+    @property
+    def embedding_kind(self) -> str:
+        """What an embedding depends on beside the pixels: code version, weights, precision."""
+        ...
+
+    def pack(self, embedding: ImageEmbedding) -> PackedEmbedding:
+        """Take an embedding apart."""
+        ...
+
+    def unpack(
+        self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> ImageEmbedding:
+        """Put an embedding together again; `ModelError` where that is not one of ours."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A predictor whose encoding can be stopped half-way."""
+
+    def set_checkpoint(self, checkpoint: Callable[[], None] | None) -> None:
+        """Have `checkpoint` called every few steps of an encoding; what it raises ends it."""
         ...

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,32 +17,21 @@ from segsem.core.types import ImageArray
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
 from segsem.segmentation.frame import Frame, choose_frame
-from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction
+from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction, PackedEmbedding
 from segsem.segmentation.prompts import Prompts
-from segsem.segmentation.sam2_forward import (
-    Features,
-    decode_prompts,
-    encode_pixels,
-    normalise_pixels,
-)
+from segsem.segmentation.sam2_embedding import EMBEDDING_VERSION, Encoded, pack, unpack
+from segsem.segmentation.sam2_forward import decode_prompts, encode_pixels, normalise_pixels
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
     from torch import Tensor
+    from torch.utils.hooks import RemovableHandle
 
 CHUNK_CELLS = 32 * 64 * 64
 """Low-resolution mask cells decoded at once: 32 prompts in a 256-px frame, 2 in SAM2's own."""
 
 LOGIT_LIMIT = 32.0
 """Low-resolution logits are clipped there before they are handed out, as SAM2 does."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    """What `ImageEmbedding.features` holds: the frame and the model's features in it."""
-
-    frame: Frame
-    features: Features
 
 
 class SAM2Predictor:
@@ -73,6 +61,7 @@ class SAM2Predictor:
         self._device = torch.device(device)
         # SAM2's own prompt encoder knows one frame; ours takes any.
         self._fixed = not getattr(model.sam_prompt_encoder, "any_frame", False)
+        self._hooks: list[RemovableHandle] = []
 
     @property
     def name(self) -> str:
@@ -88,6 +77,39 @@ class SAM2Predictor:
     def frame_px(self) -> int:
         """Side of the model's square frame in px."""
         return self._frame_px
+
+    @property
+    def embedding_kind(self) -> str:
+        """What an embedding depends on beside the pixels: code version, weights, precision."""
+        precision = str(next(self._model.parameters()).dtype)
+        return f"sam2:{EMBEDDING_VERSION}:{self._weights_sha256}:{self._frame_px}:{precision}"
+
+    def pack(self, embedding: ImageEmbedding) -> PackedEmbedding:
+        """Take an embedding apart for a file, see `sam2_embedding.pack`."""
+        return pack(embedding)
+
+    def unpack(
+        self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> ImageEmbedding:
+        """Put an embedding together on this model's device, see `sam2_embedding.unpack`."""
+        embedding = unpack(header, arrays, self._device)
+        self._checked(embedding)
+        return embedding
+
+    def set_checkpoint(self, checkpoint: Callable[[], None] | None) -> None:
+        """Have `checkpoint` called before each block of the image encoder.
+
+        Parameters
+        ----------
+        checkpoint : callable or None
+            What it raises ends the encoding and comes out of `encode`.
+        """
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+        if checkpoint is not None:
+            blocks = self._model.image_encoder.trunk.blocks
+            self._hooks = [b.register_forward_pre_hook(lambda *_: checkpoint()) for b in blocks]
 
     def encode(self, image: SEMImage | ImageArray) -> ImageEmbedding:
         """Encode a whole image, or a (H, W) uint8 crop that is already normalised.
@@ -116,7 +138,7 @@ class SAM2Predictor:
         frame = choose_frame((grey.shape[0], grey.shape[1]), self._frame_px, fixed=self._fixed)
         with torch.inference_mode():
             features = encode_pixels(self._model, self._pixels(frame.place(grey), frame))
-        encoded = _Encoded(frame, features)
+        encoded = Encoded(frame, features)
         image_sha256 = hashlib.sha256(grey.tobytes()).hexdigest()
         signature = f"{image_sha256}:{self._weights_sha256}:{frame.side_px}"
         return ImageEmbedding(frame.shape, frame.filled, encoded, signature)
@@ -165,7 +187,7 @@ class SAM2Predictor:
         return [answers[i] for i in range(len(prompts))]
 
     @torch.inference_mode()
-    def _decode_alike(self, encoded: _Encoded, prompts: Sequence[Prompts]) -> list[MaskPrediction]:
+    def _decode_alike(self, encoded: Encoded, prompts: Sequence[Prompts]) -> list[MaskPrediction]:
         """Answer prompts that have the same number of points, all with or without box and mask."""
         frame = encoded.frame
         first = prompts[0]
@@ -189,10 +211,10 @@ class SAM2Predictor:
         scores = iou_pred.float().cpu().numpy()
         return [MaskPrediction(*parts) for parts in zip(full, low_res, scores, strict=True)]
 
-    def _checked(self, embedding: ImageEmbedding) -> _Encoded:
+    def _checked(self, embedding: ImageEmbedding) -> Encoded:
         encoded = embedding.features
         ours = embedding.signature.split(":")[1:2] == [self._weights_sha256]
-        if not ours or not isinstance(encoded, _Encoded):
+        if not ours or not isinstance(encoded, Encoded):
             msg = (
                 f"This embedding was made by another model than {self._name}. "
                 "Encode the image again with this one."
