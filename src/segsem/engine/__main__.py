@@ -14,12 +14,17 @@ import sys
 from typing import BinaryIO, cast
 
 from segsem.core.exceptions import UsageError
+from segsem.engine.embedding_store import CacheLimits, EmbeddingStore
 from segsem.engine.server import Server
 from segsem.engine.service import PredictorFactory
 
 DEFAULT_PREDICTOR = "segsem.models.load:load_predictor"
 PREDICTOR_VARIABLE = "SEGSEM_PREDICTOR"
 """Names another factory, for tests and for models that are not in the registry."""
+
+MEMORY_VARIABLE = "SEGSEM_EMBEDDING_MEMORY_MIB"
+DISK_VARIABLE = "SEGSEM_EMBEDDING_DISK_MIB"
+"""How much of the embeddings is kept in memory and on disk; a whole number of MiB each."""
 
 
 def main() -> None:
@@ -31,10 +36,30 @@ def main() -> None:
         metavar="MODULE:FACTORY",
         help="callable that makes a predictor from a model's name",
     )
+    limits = CacheLimits()
+    parser.add_argument(
+        "--embedding-memory-mib",
+        type=int,
+        default=_number(MEMORY_VARIABLE, limits.memory_mib),
+        help="memory for embeddings (default %(default)s)",
+    )
+    parser.add_argument(
+        "--embedding-disk-mib",
+        type=int,
+        default=_number(DISK_VARIABLE, limits.disk_mib),
+        help="space for embeddings in the cache folder, 0 for none (default %(default)s)",
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     answers = _claim_stdout()
-    Server(sys.stdin.buffer, answers, _lazy_factory(options.predictor)).run(exit_at_eof=True)
+    store = EmbeddingStore(CacheLimits(options.embedding_memory_mib, options.embedding_disk_mib))
+    factory = _lazy_factory(options.predictor)
+    Server(sys.stdin.buffer, answers, factory, store).run(exit_at_eof=True)
+
+
+def _number(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() else default
 
 
 def _claim_stdout() -> BinaryIO:

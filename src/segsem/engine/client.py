@@ -6,21 +6,30 @@ client's own reading thread; a GUI hands them to its own thread.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from segsem.core.exceptions import ModelError
+from segsem.core.exceptions import ModelError, SegSemError
 from segsem.engine.answers import Candidates, EngineState, ModelFacts, StaleAnswerError
 from segsem.engine.messages import Message, ProtocolError, read_message, write_message
+from segsem.engine.pending import (
+    Later,
+    OpenRequest,
+    Pending,
+    converted,
+    is_worth_telling,
+    settle,
+    sort_survivors,
+)
 from segsem.engine.process import EngineProcess
+from segsem.engine.requests import Request, kind
 from segsem.segmentation.prompts import Prompts
 
 logger = logging.getLogger(__name__)
@@ -29,6 +38,10 @@ MAX_RESTARTS = 3
 """Deaths in a row without one answer between them; then the user must act."""
 
 OnState = Callable[[EngineState, str], None]
+Grey = npt.NDArray[np.uint8] | Callable[[], npt.NDArray[np.uint8]]
+"""A (H, W) uint8 image, or what makes it: called in a thread of the client."""
+
+_Outbox = queue.SimpleQueue[Message | None]
 
 
 class EngineClient:
@@ -52,11 +65,11 @@ class EngineClient:
         self._arguments = tuple(arguments)
         self._lock = threading.RLock()
         self._process: EngineProcess | None = None
-        self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._pending: dict[int, tuple[Message, Future[Message]]] = {}
-        self._ids = itertools.count(1)
+        self._outbox: _Outbox = queue.SimpleQueue()
+        self._pending = Pending()
         self._generation = 0
-        self._images: dict[str, npt.NDArray[np.uint8]] = {}
+        self._idle_generation = 1
+        self._images: dict[str, Grey] = {}
         self._deaths = 0
         self._failed = False
         self._closed = False
@@ -79,11 +92,11 @@ class EngineClient:
         self.model = model
         return self._load()
 
-    def set_image(self, image_id: str, image: npt.NDArray[np.uint8]) -> None:
-        """Send a (H, W) uint8 image; it is kept to be sent again to a restarted engine."""
+    def set_image(self, image_id: str, image: Grey) -> None:
+        """Send the image that is worked on; it is kept to be sent again to a restarted engine."""
         with self._lock:
             self._images = {image_id: image}
-        self._submit(Message({"request": "image", "image_id": image_id}, {"image": image}))
+        self._submit(_with_image(Request.IMAGE, image_id, image))
 
     def predict(self, image_id: str, prompts: Prompts) -> Future[Candidates]:
         """Ask for masks; an earlier question that is still open becomes stale.
@@ -100,40 +113,77 @@ class EngineClient:
         answer = self._submit(
             Message(
                 {
-                    "request": "predict",
+                    "request": Request.PREDICT,
                     "image_id": image_id,
                     "prompts": prompts.as_json(),
                     "generation": generation,
                 }
             )
         )
-        return _converted(answer, lambda message: self._candidates(message, generation))
+        return converted(answer, lambda message: self._candidates(message, generation))
 
     def cancel(self) -> None:
-        """Make every open question stale."""
+        """Make every open question stale, and end its computation at the next window."""
         with self._lock:
             self._generation += 1
+            self._send_only(Request.CANCEL, self._generation)
+
+    def warm(self, image_id: str, point_rc: tuple[float, float] | None = None) -> Future[bool]:
+        """Have encoded what the next prompt will need, while nothing else is to do.
+
+        Parameters
+        ----------
+        image_id : str
+            As `set_image` named it.
+        point_rc : (row, column), optional
+            Where that prompt will be, e.g. under the mouse; else the middle and the whole image.
+
+        Returns
+        -------
+        Future of bool
+            Whether it is encoded. `StaleAnswerError` where it was cancelled.
+        """
+        header = {"request": Request.WARM, "image_id": image_id, "point_rc": point_rc}
+        return self._submit_idle(Message({**header, "generation": self._idle_generation}))
+
+    def prefetch(self, image_id: str, image: Grey) -> Future[bool]:
+        """Have an image encoded that may be shown next, while nothing else is to do.
+
+        Returns
+        -------
+        Future of bool
+            Whether it is encoded; False where it is too large to be held beside the image shown.
+            `StaleAnswerError` where it was cancelled.
+        """
+        request = _with_image(Request.PREFETCH, image_id, image)
+        request.header["generation"] = self._idle_generation
+        return self._submit_idle(request)
+
+    def cancel_idle(self) -> None:
+        """Drop every `warm` and `prefetch`; one that is being encoded stops half-way."""
+        with self._lock:
+            self._idle_generation += 1
+            self._send_only(Request.CANCEL_IDLE, self._idle_generation)
 
     def stats(self) -> Future[dict[str, Any]]:
-        """Ask how many images and embeddings the engine holds."""
-        return _converted(self._submit(Message({"request": "stats"})), lambda m: m.header)
+        """Ask how many images and embeddings the engine holds, and how it came by them."""
+        return converted(self._submit(Message({"request": Request.STATS})), lambda m: m.header)
 
     def close(self) -> None:
         """End the process; open questions are cancelled."""
         with self._lock:
             self._closed = True
             process, self._process = self._process, None
-            pending, self._pending = self._pending, {}
             self._outbox.put(None)
         if process is not None:
             process.stop()
-        for _, future in pending.values():
-            future.cancel()
+        for entry in self._pending.take_all():
+            entry.future.cancel()
         self._tell(EngineState.STOPPED, "")
 
     def _load(self) -> Future[ModelFacts]:
-        answer = self._submit(Message({"request": "load", "model": self.model}))
-        return _converted(answer, self._loaded)
+        answer = self._submit(Message({"request": Request.LOAD, "model": self.model}))
+        return converted(answer, self._loaded)
 
     def _loaded(self, message: Message) -> ModelFacts:
         facts = ModelFacts.from_message(message)
@@ -149,37 +199,58 @@ class EngineClient:
         return Candidates.from_message(message)
 
     def _submit(self, request: Message) -> Future[Message]:
-        future: Future[Message] = Future()
         with self._lock:
+            future = self._pending.add(request)
             if self._closed or self._process is None:
+                self._pending.take(request)
                 future.set_exception(ModelError("The inference engine is not running: restart it"))
                 return future
-            request.header["id"] = next(self._ids)
-            self._pending[request.header["id"]] = (request, future)
             self._outbox.put(request)
         return future
+
+    def _submit_idle(self, request: Message) -> Future[bool]:
+        def done(answer: Message) -> bool:
+            if answer.header.get("stale"):
+                raise StaleAnswerError
+            return "unknown_image" not in answer.header
+
+        return converted(self._submit(request), done)
+
+    def _send_only(self, request: Request, generation: int) -> None:
+        if self._process is not None:
+            self._outbox.put(Message({"request": request, "generation": generation}))
 
     def _launch(self) -> None:
         self._tell(EngineState.STARTING, "")
         process = EngineProcess(self._arguments)
-        outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        outbox: _Outbox = queue.SimpleQueue()
         self._process, self._outbox = process, outbox
         threading.Thread(target=self._write, args=(process, outbox), daemon=True).start()
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
 
-    def _write(self, process: EngineProcess, outbox: queue.SimpleQueue[Message | None]) -> None:
+    def _write(self, process: EngineProcess, outbox: _Outbox) -> None:
         # A thread of its own: a large image takes time to cross, and the caller is the GUI.
         while (request := outbox.get()) is not None:
             try:
-                write_message(process.requests, request)
+                arrays = dict(request.arrays)
+            except (SegSemError, MemoryError, OSError, ValueError) as error:
+                self._refuse(request, error)
+                continue
+            try:
+                write_message(process.requests, Message(request.header, arrays))
             except (OSError, ValueError):
                 logger.info("the engine is gone; its reader notices")
                 return
 
+    def _refuse(self, request: Message, error: Exception) -> None:
+        logger.warning("an image could not be prepared for the engine: %s", error)
+        entry = self._pending.take(request)
+        if entry is not None:
+            settle(entry.future, ModelError(f"Cannot prepare the image: {error}"))
+
     def _read(self, process: EngineProcess) -> None:
         try:
             while (answer := read_message(process.answers)) is not None:
-                self._deaths = 0
                 self._receive(answer)
         except (ProtocolError, OSError, ValueError) as error:
             logger.info("answers ended: %s", error)
@@ -189,19 +260,39 @@ class EngineClient:
         if "state" in answer.header:
             self._tell(EngineState(answer.header["state"]), self.model)
             return
-        with self._lock:
-            entry = self._pending.pop(answer.header.get("id", 0), None)
+        entry = self._pending.take(answer)
         if entry is None:
             return
-        request, future = entry
+        if kind(entry.request) != Request.LOAD:
+            # A model that loads and then kills the engine must not be loaded for ever.
+            self._deaths = 0
+        if "unknown_image" in answer.header and self._ask_with_image(entry):
+            return
         error = answer.header.get("error")
         if error is None:
-            if self._failed and request.header["request"] == "predict":
+            if self._failed and kind(entry.request) == Request.PREDICT:
                 self._tell(EngineState.READY, self.model)
-            _settle(future, answer)
+            settle(entry.future, answer)
             return
-        self._tell(EngineState.FAILED, error)
-        _settle(future, ModelError(error))
+        if is_worth_telling(entry.request):
+            self._tell(EngineState.FAILED, error)
+        settle(entry.future, ModelError(error))
+
+    def _ask_with_image(self, entry: OpenRequest) -> bool:
+        """Send the image that the engine dropped, and the question again."""
+        image_id = str(entry.request.header.get("image_id"))
+        with self._lock:
+            image = self._images.get(image_id)
+            if entry.resent or image is None or kind(entry.request) == Request.PREFETCH:
+                return False
+            entry.resent = True
+            self._submit(_with_image(Request.IMAGE, image_id, image))
+            self._ask_again(entry)
+        return True
+
+    def _ask_again(self, entry: OpenRequest) -> None:
+        self._pending.put_back(entry)
+        self._outbox.put(entry.request)
 
     def _ended(self, process: EngineProcess) -> None:
         with self._lock:
@@ -212,43 +303,40 @@ class EngineClient:
         words = process.last_words()
         process.stop()
         if self._deaths > MAX_RESTARTS:
-            self._give_up(words)
+            self._give_up(f"The inference engine keeps ending ({words}): run `segsem doctor`")
             return
         logger.warning("the engine ended (%s) and is started again", words)
-        self._restart()
+        self._restart(words)
 
-    def _give_up(self, words: str) -> None:
+    def _give_up(self, msg: str) -> None:
         with self._lock:
             self._process = None
-            pending, self._pending = self._pending, {}
-        msg = f"The inference engine keeps ending ({words}): run `segsem doctor`"
-        for _, future in pending.values():
-            _settle(future, ModelError(msg))
+            entries = self._pending.take_all()
+        for entry in entries:
+            settle(entry.future, ModelError(msg))
         self._tell(EngineState.FAILED, msg)
 
-    def _restart(self) -> None:
-        """Load the model, send the images and ask again what was open."""
+    def _restart(self, words: str) -> None:
+        """Load the model, send the image and ask again what was open."""
         with self._lock:
             if self._closed:
                 return
-            self._launch()
-            pending = sorted(self._pending.items())
-            self._pending = {}
-            self._load()
+            try:
+                self._launch()
+            except ModelError as error:
+                self._give_up(str(error))
+                return
+            survivors = sort_survivors(self._pending.take_all(), self._generation)
+            loading = self._submit(Message({"request": Request.LOAD, "model": self.model}))
+            for waiting in survivors.loads:
+                loading.add_done_callback(_passed_on(waiting))
+            converted(loading, self._loaded)
             for image_id, image in self._images.items():
-                self._submit(Message({"request": "image", "image_id": image_id}, {"image": image}))
-            for request_id, (request, future) in pending:
-                if request.header["request"] in ("predict", "stats"):
-                    self._pending[request_id] = (request, future)
-                    self._outbox.put(request)
-                elif request.header["request"] == "load":
-                    self._answer_with_next_load(future)
-
-    def _answer_with_next_load(self, waiting: Future[Message]) -> None:
-        _, newest = next(
-            entry for entry in self._pending.values() if entry[0].header["request"] == "load"
-        )
-        newest.add_done_callback(lambda done: _settle(waiting, done.exception() or done.result()))
+                self._submit(_with_image(Request.IMAGE, image_id, image))
+            for entry in survivors.again:
+                self._ask_again(entry)
+        for future in survivors.hopeless:
+            settle(future, ModelError(f"The inference engine ended on this prompt ({words})"))
 
     def _tell(self, state: EngineState, message: str) -> None:
         self._failed = state is EngineState.FAILED
@@ -256,33 +344,18 @@ class EngineClient:
             self._on_state(state, message)
 
 
-def _settle(future: Future[Any], outcome: Any) -> None:
-    try:
-        if isinstance(outcome, BaseException):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-    except InvalidStateError:
-        # Cancelled by its owner while the answer was on its way.
-        return
+def _with_image(request: Request, image_id: str, image: Grey) -> Message:
+    header = {"request": request, "image_id": image_id}
+    if callable(image):
+        return Message(header, Later("image", image))
+    return Message(header, {"image": image})
 
 
-def _converted(source: Future[Message], convert: Callable[[Message], Any]) -> Future[Any]:
-    """Give a future of the converted answer; an error stays an error."""
-    target: Future[Any] = Future()
-
-    def finish(done: Future[Message]) -> None:
+def _passed_on(waiting: Future[Message]) -> Callable[[Future[Message]], None]:
+    def pass_on(done: Future[Message]) -> None:
         if done.cancelled():
-            target.cancel()
-            return
-        error = done.exception()
-        if error is not None:
-            _settle(target, error)
-            return
-        try:
-            _settle(target, convert(done.result()))
-        except (ModelError, StaleAnswerError) as failure:
-            _settle(target, failure)
+            waiting.cancel()
+        else:
+            settle(waiting, done.exception() or done.result())
 
-    source.add_done_callback(finish)
-    return target
+    return pass_on

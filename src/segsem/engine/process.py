@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +14,13 @@ from typing import IO, BinaryIO, cast
 
 from segsem.core.exceptions import ModelError
 
+logger = logging.getLogger(__name__)
+
 LAST_LINES = 20
+KILLED = (
+    "killed by the system, most likely for lack of memory: close other programs, prompt a smaller "
+    "object, or choose a smaller model"
+)
 _STOP_S = 1.0
 
 
@@ -69,10 +77,22 @@ class EngineProcess:
         return self._popen.poll() is None
 
     def last_words(self) -> str:
-        """Return the last line that the process wrote to stderr, or its exit code."""
+        """Say why the process ended: killed, its last line on stderr, or its exit code.
+
+        Whoever kills it otherwise, the kernel does it where memory runs out, without a word.
+        """
         self._stderr_reader.join(timeout=_STOP_S)
+        if self._exit_code() == -signal.SIGKILL:
+            return KILLED
         lines = [line for line in self._last_lines if line.strip()]
         return lines[-1] if lines else f"exit code {self._popen.poll()}"
+
+    def _exit_code(self) -> int | None:
+        # Its output ends a moment before the process does.
+        try:
+            return self._popen.wait(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            return None
 
     def stop(self) -> None:
         """End the process and wait until it is gone."""
@@ -84,7 +104,9 @@ class EngineProcess:
     def _drain(self) -> None:
         stderr = cast("BinaryIO", self._popen.stderr)
         for line in stderr:
-            self._last_lines.append(line.decode(errors="replace").rstrip())
+            text = line.decode(errors="replace").rstrip()
+            self._last_lines.append(text)
+            logger.debug("engine: %s", text)
         stderr.close()
 
 

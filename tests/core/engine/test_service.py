@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
+from segsem.engine.embedding_store import CacheLimits, EmbeddingStore
 from segsem.engine.messages import Message
 from segsem.engine.service import InferenceService
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction
@@ -37,7 +38,9 @@ def service() -> InferenceService:
     image = np.zeros((200, 600), dtype=np.uint8)
     image[20:30, 100:220] = 255  # a line longer than a frame
     image[100:110, 300:310] = 255  # a contact
-    service = InferenceService(lambda name: PiecePredictor(), lambda state: None)
+    service = InferenceService(
+        lambda name: PiecePredictor(), EmbeddingStore(CacheLimits(disk_mib=0))
+    )
     service.handle(Message({"request": "load", "model": "piece"}))
     service.handle(Message({"request": "image", "image_id": "a"}, {"image": image}))
     return service

@@ -1,0 +1,47 @@
+"""What may be asked of the engine, and what gives way to what."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from segsem.engine.messages import Message
+
+
+class Request(StrEnum):
+    """Values of a request's `request`."""
+
+    HELLO = "hello"
+    LOAD = "load"
+    IMAGE = "image"
+    PREDICT = "predict"
+    STATS = "stats"
+    CANCEL = "cancel"
+    """Nobody waits for predictions of an older generation any more; not answered."""
+    WARM = "warm"
+    """Encode of an image what will be asked for, while nothing else is to do."""
+    PREFETCH = "prefetch"
+    """The same for an image that comes along, which is not shown yet."""
+    CANCEL_IDLE = "cancel_idle"
+    """Nobody wants older `warm` and `prefetch` any more; not answered."""
+
+
+IDLE = frozenset({Request.WARM, Request.PREFETCH, Request.CANCEL_IDLE})
+"""Asked while nobody waits: they give way to everything else."""
+
+CANCELS = frozenset({Request.CANCEL, Request.CANCEL_IDLE})
+
+
+def kind(request: Message) -> str:
+    """What is asked for."""
+    return str(request.header.get("request", ""))
+
+
+def is_idle(request: Message) -> bool:
+    """Whether the request gives way to others."""
+    return kind(request) in IDLE
+
+
+def generation(request: Message) -> int:
+    """Number by which newer requests overtake older ones; 0 for what is never overtaken."""
+    value = request.header.get("generation", 0)
+    return value if isinstance(value, int) else 0
