@@ -1,4 +1,4 @@
-"""`segsem models`: list, add, verify, score, and train the bundled model anew."""
+"""`segsem models`: list, download, add, verify, score, and train the bundled model anew."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from segsem.cli.models_download import download
 from segsem.core.exceptions import ModelError, UsageError
 from segsem.core.progress import Progress
 from segsem.models import store
-from segsem.models.registry import MODELS, NANO
+from segsem.models.registry import MODELS, NANO, SHORT_NAMES
 
 ADD_MODULE = "segsem.models.add"
 PRETRAIN_MODULE = "segsem.training.pretrain"
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     models = typer.Typer(no_args_is_help=True, help="The models that are here, and new ones.")
     models.command("list")(list_models)
+    models.command("download")(download)
     models.command("add")(add)
     models.command("verify")(verify)
     models.command("score")(score)
@@ -44,9 +46,18 @@ def list_models() -> None:
         rows.append((name, spec.config, spec.licence, here))
     for name, folder in installed.items():
         if name not in MODELS:
-            rows.append((name, store.read_description(folder).config, "", str(folder)))
+            rows.append((name, _config_of(folder), "", str(folder)))
     for row in rows:
         typer.echo(f"{row[0]:<24}{row[1]:<18}{row[2]:<14}{row[3]}")
+    if any(name not in installed for name in SHORT_NAMES.values()):
+        typer.echo(f"to download: segsem models download {' | '.join(SHORT_NAMES)}")
+
+
+def _config_of(folder: Path) -> str:
+    try:
+        return store.read_description(folder).config
+    except ModelError:
+        return "(damaged)"
 
 
 def add(
@@ -69,16 +80,20 @@ def verify(
     if not folders:
         msg = "No model is here. Reinstall napari-segsem, which brings segsem-nano."
         raise ModelError(msg)
-    damaged = []
+    damaged = 0
     for folder in folders:
         try:
             description = store.verify(folder)
         except ModelError as error:
-            damaged.append(error)
+            if name:
+                raise
+            damaged += 1
+            typer.echo(f"damaged  {folder.name}  {error}")
             continue
         typer.echo(f"ok  {description.name}  {description.weights_sha256}")
     if damaged:
-        raise damaged[0]
+        msg = f"{damaged} of {len(folders)} models are damaged; what to do stands beside each"
+        raise ModelError(msg)
 
 
 def score(

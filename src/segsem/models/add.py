@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segsem.core.exceptions import ModelError
-from segsem.models.build import build_model
-from segsem.models.registry import MODELS, frame_px_of
+from segsem.models.build import NANO_EMBED_DIM, build_model
+from segsem.models.registry import (
+    MODELS,
+    NANO_CONFIG,
+    config_named,
+    frame_px_of,
+    known_configs,
+)
 from segsem.models.store import (
     WEIGHTS_FILE,
     ModelDescription,
@@ -15,13 +22,22 @@ from segsem.models.store import (
     folder_for,
     write_description,
 )
-from segsem.models.weights import load_state, read_state, save_state
+from segsem.models.weights import first_difference, read_state, save_state
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
+    from torch import Tensor
+
+_BLOCKS = "image_encoder.trunk.blocks."
+_SIZES = {(96, 12): "t", (96, 16): "s", (112, 24): "b+", (144, 48): "l"}
+"""Width and depth of SAM2's image encoders, which tell its sizes apart."""
+
+_ONLY_IN_2_1 = "no_obj_embed_spatial"
 
 
-def add_model(file: Path, config: str, name: str | None = None) -> ModelDescription:
+def add_model(
+    file: Path, config: str, name: str | None = None, added_from: str | None = None
+) -> ModelDescription:
     """Add a weights file to the user's models.
 
     Parameters
@@ -29,9 +45,11 @@ def add_model(file: Path, config: str, name: str | None = None) -> ModelDescript
     file : Path
         `.pt` or `.safetensors`.
     config : str
-        Configuration, or the name of a published model that has it.
+        Configuration, its file's name, or the name of a published model that has it.
     name : str, optional
         Name of the added model: by default that of the published model with this configuration.
+    added_from : str, optional
+        Where the file comes from, for the record; by default its name.
 
     Returns
     -------
@@ -43,13 +61,17 @@ def add_model(file: Path, config: str, name: str | None = None) -> ModelDescript
         If the file is unusable, does not fit, or claims a published model's name with other
         bytes than were published.
     """
-    if config in MODELS:
-        config = MODELS[config].config
-    model = build_model(config)
-    load_state(model, read_state(file), str(file))
+    config = config_named(config)
     published = {spec.config: spec for spec in MODELS.values()}.get(config)
-    sha256 = file_sha256(file)
     chosen = name or (published.name if published is not None else config)
+    folder = folder_for(chosen)
+    state = read_state(file)
+    model = build_model(config)
+    difference = first_difference(model.state_dict(), state)
+    if difference is not None:
+        raise ModelError(_misfit(file, config, difference, state))
+    # After reading: were the file changed meanwhile, its hash would be another one.
+    sha256 = file_sha256(file)
     spec = MODELS.get(chosen)
     if spec is not None and spec.sha256 != sha256:
         msg = (
@@ -57,8 +79,45 @@ def add_model(file: Path, config: str, name: str | None = None) -> ModelDescript
             "Download it again, or give it a name of its own with --name."
         )
         raise ModelError(msg)
-    provenance = {"added_from": file.name, "source_sha256": sha256}
-    return write_model(model, folder_for(chosen), chosen, config, provenance)
+    model.load_state_dict(state)
+    del state  # as large as the model, and writing needs memory of its own
+    provenance = {"added_from": added_from or file.name, "source_sha256": sha256}
+    return write_model(model, folder, chosen, config, provenance)
+
+
+def fitting_config(state: Mapping[str, Tensor]) -> str | None:
+    """Find the configuration that a state dict fits; None where no known one does.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+    """
+    candidate = _candidate(state)
+    if candidate is None or first_difference(build_model(candidate).state_dict(), state):
+        return None
+    return candidate
+
+
+def _candidate(state: Mapping[str, Tensor]) -> str | None:
+    """Configuration that width, depth and version of a state dict point at."""
+    patches = state.get("image_encoder.trunk.patch_embed.proj.weight")
+    if patches is None or patches.ndim == 0:
+        return None
+    depth = len({key.split(".")[3] for key in state if key.startswith(_BLOCKS)})
+    size = _SIZES.get((int(patches.shape[0]), depth))
+    if size is None:
+        return NANO_CONFIG if patches.shape[0] == NANO_EMBED_DIM else None
+    return f"{'sam2.1' if _ONLY_IN_2_1 in state else 'sam2'}_hiera_{size}"
+
+
+def _misfit(file: Path, config: str, difference: str, state: Mapping[str, Tensor]) -> str:
+    fitting = fitting_config(state)
+    advice = (
+        f"It fits --config {fitting}."
+        if fitting is not None
+        else f"It fits none of the known configurations: {', '.join(known_configs())}."
+    )
+    return f"{file} does not fit {config}: {difference}. {advice}"
 
 
 def write_model(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from segsem.core.exceptions import ModelError
+
 NANO_CONFIG = "segsem-nano"
 NANO_FRAME_PX = 256
 OFFICIAL_FRAME_PX = 1024
@@ -14,6 +16,8 @@ OFFICIAL_CONFIGS: dict[str, str] = {
     for size in ("t", "s", "b+", "l")
 }
 """Name of a SAM2 configuration to its file inside the `sam2` package."""
+
+_LONG_SIZES = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 
 META_URL = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
 
@@ -77,6 +81,46 @@ MODELS: dict[str, ModelSpec] = {
         ),
     )
 }
+
+
+SHORT_NAMES: dict[str, str] = {size: f"sam2.1_hiera_{size}" for size in _LONG_SIZES}
+"""What the published models are called on the command line, for short."""
+
+
+def full_name(name: str) -> str:
+    """Name in the registry of what may be a short name; other names stay as they are."""
+    return SHORT_NAMES.get(name, name)
+
+
+def how_to_add(spec: ModelSpec) -> str:
+    """Say how a published model is installed where there is no network."""
+    return (
+        f"download {spec.url} on another machine, copy it here and run: "
+        f"segsem models add {spec.name}.pt --config {spec.config}"
+    )
+
+
+def config_named(text: str) -> str:
+    """Find a configuration by its name, its file's name, or the name of a model that has it.
+
+    Parameters
+    ----------
+    text : str
+        `sam2.1_hiera_t`, `configs/sam2.1/sam2.1_hiera_t.yaml`, `sam2.1_hiera_tiny`, `tiny`.
+
+    Raises
+    ------
+    ModelError
+        If there is none; names the known ones.
+    """
+    name = full_name(text.rpartition("/")[2].removesuffix(".yaml"))
+    family, _, size = name.partition("_hiera_")
+    if size in _LONG_SIZES:
+        name = f"{family}_hiera_{_LONG_SIZES[size]}"
+    if name not in known_configs():
+        msg = f"Unknown configuration {text!r}. Choose one of: {', '.join(known_configs())}."
+        raise ModelError(msg)
+    return name
 
 
 def frame_px_of(config: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from segsem.core.exceptions import ModelError, UsageError
 from segsem.core.files import write_json
-from segsem.models.registry import MODELS, known_configs
+from segsem.models.registry import MODELS, full_name, how_to_add, known_configs
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "weights.safetensors"
@@ -46,17 +46,27 @@ class ModelDescription:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def cache_folder() -> Path:
-    """Folder of added models: `$SEGSEM_HOME/models`, or `segsem/models` in the user's cache."""
+def home_folder() -> Path:
+    """Folder of what segsem keeps: `$SEGSEM_HOME`, or `segsem` in the user's cache."""
     home = os.environ.get("SEGSEM_HOME")
     if home:
-        return Path(home) / "models"
+        return Path(home)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "segsem" / "models"
+    return (Path(base) if base else Path.home() / ".cache") / "segsem"
+
+
+def cache_folder() -> Path:
+    """Folder of added models."""
+    return home_folder() / "models"
+
+
+def downloads_folder() -> Path:
+    """Folder of downloads that are not finished."""
+    return home_folder() / "downloads"
 
 
 def find_model(name_or_dir: str | Path) -> Path:
-    """Find a model's folder by name or path.
+    """Find a model's folder by name, short name (`tiny`) or path.
 
     Raises
     ------
@@ -70,6 +80,8 @@ def find_model(name_or_dir: str | Path) -> Path:
     path = Path(name_or_dir)
     if (path / DESCRIPTION_FILE).is_file():
         return path
+    if full_name(name) != name and not path.exists():
+        return find_model(full_name(name))
     raise ModelError(_how_to_get(name, path))
 
 
@@ -77,8 +89,8 @@ def _how_to_get(name: str, path: Path) -> str:
     spec = MODELS.get(name)
     if spec is not None and spec.url is not None:
         return (
-            f"The weights of {name} are not here. Download {spec.url} and run: "
-            f"segsem models add {name}.pt --config {spec.config}"
+            f"The weights of {name} are not here. Run: segsem models download {name}; "
+            f"or, without a network, {how_to_add(spec)}"
         )
     if spec is not None:
         return f"The bundled weights of {name} are missing from {BUNDLED}. Reinstall napari-segsem."
@@ -129,7 +141,7 @@ def read_description(folder: Path) -> ModelDescription:
             raise ModelError(msg)
         description = ModelDescription(**data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{path} is not a model description: {error}. Add or train the model again."
+        msg = f"{path} is not a model description: {error}."
         raise ModelError(msg) from error
     if description.config not in known_configs():
         known = ", ".join(known_configs())
@@ -150,21 +162,44 @@ def verify(folder: Path) -> ModelDescription:
     Raises
     ------
     ModelError
-        If the weights are missing or are not the ones described.
+        If the weights are missing, cannot be read or are not the ones described; says what to do.
     """
-    description = read_description(folder)
+    try:
+        description = read_description(folder)
+    except ModelError as error:
+        raise ModelError(f"{error} {_how_to_restore(folder)}") from error
     path = folder / WEIGHTS_FILE
+    remedy = _how_to_restore(folder, description)
     if not path.is_file():
-        msg = f"Expected the weights of {description.name} in {path}, but there is no such file."
+        msg = f"Expected weights in {path}, but there is no such file. {remedy}"
         raise ModelError(msg)
-    actual = file_sha256(path)
+    try:
+        actual = file_sha256(path)
+    except OSError as error:
+        msg = f"Cannot read {path}: {error.strerror}. {remedy}"
+        raise ModelError(msg) from error
     if actual != description.weights_sha256:
         msg = (
             f"{path} is damaged: sha256 {actual[:12]}..., expected "
-            f"{description.weights_sha256[:12]}.... Add or train the model again."
+            f"{description.weights_sha256[:12]}.... {remedy}"
         )
         raise ModelError(msg)
     return description
+
+
+def _how_to_restore(folder: Path, description: ModelDescription | None = None) -> str:
+    """Say how a damaged model is made whole again."""
+    name = folder.name
+    spec = MODELS.get(name)
+    if folder.parent == BUNDLED:
+        return "Reinstall napari-segsem."
+    if folder.parent == cache_folder() and spec is not None and spec.url is not None:
+        return f"Run: segsem models download {name}"
+    source = None if description is None else description.provenance.get("added_from")
+    if description is not None and source:
+        config = description.config
+        return f"Add it again: segsem models add {source} --config {config} --name {name}"
+    return f"Train it again, or copy {folder} from where it is whole."
 
 
 def file_sha256(path: Path) -> str:

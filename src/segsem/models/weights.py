@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from segsem.core.exceptions import ModelError
+from segsem.core.exceptions import ExportError, ModelError
 from segsem.core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -91,7 +91,10 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> No
     """
     difference = first_difference(model.state_dict(), state)
     if difference is not None:
-        msg = f"{source} does not fit this architecture: {difference}. Choose another --config."
+        msg = (
+            f"{source} does not fit this architecture: {difference}. "
+            "It is of another model, or of another version of segsem: add or train it again."
+        )
         raise ModelError(msg)
     model.load_state_dict(dict(state))
 
@@ -108,7 +111,18 @@ def first_difference(wanted: Mapping[str, Tensor], got: Mapping[str, Tensor]) ->
 
 
 def save_state(model: nn.Module, path: Path) -> None:
-    """Write a model's state dict as safetensors, atomically."""
-    state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(state, temporary)
+    """Write a model's state dict as safetensors, atomically.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written.
+    """
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    try:
+        with atomic_path(path) as temporary:
+            save_file(state, temporary)
+    except SafetensorError as error:
+        # safetensors reports a full disk as an error of its own.
+        msg = f"Cannot write {path}: {error}. Choose a folder that is writable and has space."
+        raise ExportError(msg) from error

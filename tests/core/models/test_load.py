@@ -13,7 +13,6 @@ from segsem.models.add import add_model, write_model
 from segsem.models.build import build_model
 from segsem.models.load import choose_device, load_predictor
 from segsem.models.store import find_model, read_description
-from segsem.models.weights import save_state
 from segsem.segmentation.predictor import Predictor
 from segsem.segmentation.prompts import Prompts
 
@@ -57,14 +56,6 @@ def test_a_written_model_loads_by_folder(tmp_path: Path) -> None:
     assert (predictor.name, predictor.weights_sha256) == ("mine", description.weights_sha256)
 
 
-def test_weights_of_another_architecture_name_the_first_key(tmp_path: Path) -> None:
-    path = tmp_path / "nano.safetensors"
-    save_state(build_model("segsem-nano"), path)
-
-    with pytest.raises(ModelError, match="maskmem_tpos_enc"):
-        add_model(path, "sam2.1_hiera_t")
-
-
 def test_added_weights_load_by_their_name(tmp_path: Path, home: Path) -> None:
     path = tmp_path / "nano.pt"
     torch.save({"model": build_model("segsem-nano").state_dict()}, path)
@@ -73,14 +64,6 @@ def test_added_weights_load_by_their_name(tmp_path: Path, home: Path) -> None:
 
     assert find_model("my-nano") == home / "models" / "my-nano"
     assert load_predictor("my-nano").weights_sha256 == description.weights_sha256
-
-
-def test_other_bytes_under_a_published_name_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "nano.safetensors"
-    save_state(build_model("segsem-nano"), path)
-
-    with pytest.raises(ModelError, match="is not the published segsem-nano"):
-        add_model(path, "segsem-nano")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +75,8 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
 
 
 def test_importing_the_loader_loads_no_torch() -> None:
-    code = "import sys, segsem.models.load, segsem.cli.models; print('torch' in sys.modules)"
+    modules = "segsem.models.load, segsem.models.download, segsem.cli.models, segsem.cli.doctor"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,20 @@ def test_models_are_found_by_name_in_the_users_folder_and_by_path(home: Path) ->
 
 @pytest.mark.usefixtures("home")
 def test_missing_official_model_says_how_to_get_it() -> None:
-    with pytest.raises(ModelError, match=r"models add sam2.1_hiera_tiny.pt --config sam2.1_hiera"):
-        store.find_model("sam2.1_hiera_tiny")
+    for name in ("sam2.1_hiera_tiny", "tiny"):
+        with pytest.raises(
+            ModelError, match=r"Run: segsem models download sam2\.1_hiera_tiny;"
+        ) as e:
+            store.find_model(name)
+        assert "segsem models add sam2.1_hiera_tiny.pt --config sam2.1_hiera_t" in str(e.value)
+
+
+def test_a_short_name_is_a_published_models_unless_a_model_has_it(home: Path) -> None:
+    describe(home / "models" / "sam2.1_hiera_small")
+    assert store.find_model("small") == home / "models" / "sam2.1_hiera_small"
+
+    describe(home / "models" / "small")
+    assert store.find_model("small") == home / "models" / "small"
 
 
 @pytest.mark.usefixtures("home")
@@ -73,6 +86,50 @@ def test_changed_weights_are_found_out(tmp_path: Path) -> None:
     (tmp_path / "mine" / store.WEIGHTS_FILE).write_bytes(b"weightt")
 
     with pytest.raises(ModelError, match="is damaged"):
+        store.verify(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "provenance", "remedy"),
+    [
+        ("sam2.1_hiera_tiny", {}, r"Run: segsem models download sam2\.1_hiera_tiny$"),
+        (
+            "mine",
+            {"added_from": "w.pt"},
+            r"Add it again: segsem models add w\.pt --config segsem-nano --name mine$",
+        ),
+        ("mine", {"command": "train"}, r"Train it again, or copy .*mine from where it is whole\.$"),
+    ],
+)
+def test_a_damaged_model_says_what_to_do(
+    name: str, provenance: dict[str, str], remedy: str, home: Path
+) -> None:
+    folder = home / "models" / name
+    description = describe(folder)
+    store.write_description(folder, replace(description, provenance=provenance))
+    (folder / store.WEIGHTS_FILE).write_bytes(b"weightt")
+
+    with pytest.raises(ModelError, match=remedy):
+        store.verify(folder)
+
+
+def test_a_damaged_bundled_model_says_to_reinstall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "BUNDLED", tmp_path)
+    describe(tmp_path / "segsem-nano")
+    (tmp_path / "segsem-nano" / store.DESCRIPTION_FILE).write_text("{}")
+
+    with pytest.raises(ModelError, match=r"no.* model description.*Reinstall napari-segsem\.$"):
+        store.verify(tmp_path / "segsem-nano")
+
+
+def test_weights_that_cannot_be_read_are_one_clear_error(tmp_path: Path) -> None:
+    describe(tmp_path / "mine")
+    (tmp_path / "mine" / store.WEIGHTS_FILE).unlink()
+    (tmp_path / "mine" / store.WEIGHTS_FILE).mkdir()
+
+    with pytest.raises(ModelError, match="no such file"):
         store.verify(tmp_path / "mine")
 
 
