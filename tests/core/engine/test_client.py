@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from segsem.core.exceptions import ModelError
+from segsem.core.exceptions import InputError, ModelError
 from segsem.engine.answers import EngineState, StaleAnswerError
 from segsem.engine.client import EngineClient
 from segsem.segmentation.prompts import Prompts
@@ -130,6 +131,114 @@ def test_out_of_memory_says_what_to_do(
     wait_for(states, EngineState.FAILED)
     client.set_image("b", squares)
     assert client.predict("b", ON_SQUARE).result(WAIT_S).mask(0).any()
+
+
+def test_a_prompt_that_the_engine_dies_of_is_not_asked_for_ever(
+    client: EngineClient, squares: Any, states: queue.Queue[Any]
+) -> None:
+    client.start().result(WAIT_S)
+    client.set_image("a", np.full_like(squares, 14))
+    error = client.predict("a", ON_SQUARE).exception(WAIT_S)
+    assert isinstance(error, ModelError)
+    assert "lack of memory" in str(error)
+    assert "smaller model" in str(error)
+    assert "\n" not in str(error)
+    client.set_image("b", squares)
+    assert client.predict("b", ON_SQUARE).result(WAIT_S).mask(0).any()
+    assert client.pid is not None
+
+
+def test_an_image_that_the_engine_dropped_is_sent_again(client: EngineClient, squares: Any) -> None:
+    client.start().result(WAIT_S)
+    client._images = {"a": squares}
+    assert client.predict("a", ON_SQUARE).result(WAIT_S).mask(0).any()
+    error = client.predict("never sent", ON_SQUARE).exception(WAIT_S)
+    assert isinstance(error, ModelError)
+    assert "open the image again" in str(error)
+
+
+def test_an_image_may_be_made_in_the_clients_own_thread(client: EngineClient, squares: Any) -> None:
+    made_in = []
+
+    def make() -> Any:
+        made_in.append(threading.current_thread())
+        return squares
+
+    client.start().result(WAIT_S)
+    client.set_image("a", make)
+    assert client.predict("a", ON_SQUARE).result(WAIT_S).mask(0).any()
+    assert made_in
+    assert threading.current_thread() not in made_in
+
+
+def test_an_image_that_cannot_be_made_stops_nothing_else(
+    client: EngineClient, squares: Any
+) -> None:
+    def fail() -> Any:
+        msg = "the file is gone"
+        raise InputError(msg)
+
+    client.start().result(WAIT_S)
+    error = client.prefetch("b", fail).exception(WAIT_S)
+    assert isinstance(error, ModelError)
+    assert "the file is gone" in str(error)
+    client.set_image("a", squares)
+    assert client.predict("a", ON_SQUARE).result(WAIT_S).mask(0).any()
+
+
+def test_what_is_warm_is_not_encoded_again(client: EngineClient, squares: Any) -> None:
+    client.start()
+    client.set_image("a", squares)
+    assert client.warm("a", (60.0, 60.0)).result(WAIT_S)
+    encoded = client.stats().result(WAIT_S)["encoded"]
+    client.predict("a", ON_SQUARE).result(WAIT_S)
+    assert client.stats().result(WAIT_S)["encoded"] == encoded == 1
+    assert not client.warm("never sent").result(WAIT_S)
+
+
+def test_a_prefetched_image_is_encoded_before_it_is_shown(
+    client: EngineClient, squares: Any
+) -> None:
+    client.start()
+    client.set_image("a", squares)
+    small = np.ascontiguousarray(squares[:200, :200])
+    assert client.prefetch("b", lambda: small).result(WAIT_S)
+    client.set_image("b", small)
+    encoded = client.stats().result(WAIT_S)["encoded"]
+    assert client.predict("b", ON_SQUARE).result(WAIT_S).mask(0).any()
+    assert client.stats().result(WAIT_S)["encoded"] == encoded == 1
+
+
+def test_idle_requests_can_be_cancelled(client: EngineClient, squares: Any) -> None:
+    client.start()
+    client.set_image("a", squares)
+    asked = [client.warm("a") for _ in range(3)]
+    client.cancel_idle()
+    outcomes = [one.exception(WAIT_S) or one.result() for one in asked]
+    # Whatever was not done yet is told to be cancelled; nothing is left open.
+    assert all(outcome is True or isinstance(outcome, StaleAnswerError) for outcome in outcomes)
+    assert client.warm("a").result(WAIT_S)
+
+
+def test_idle_requests_do_not_survive_the_engine(client: EngineClient, squares: Any) -> None:
+    client.start().result(WAIT_S)
+    error = client.prefetch("b", np.full_like(squares, 14)).exception(WAIT_S)
+    assert isinstance(error, StaleAnswerError)
+    client.set_image("a", squares)
+    assert client.predict("a", ON_SQUARE).result(WAIT_S).mask(0).any()
+
+
+def test_a_prefetch_that_fails_is_not_the_users_concern(
+    client: EngineClient, squares: Any, states: queue.Queue[Any]
+) -> None:
+    client.start().result(WAIT_S)
+    error = client.prefetch("c", np.full_like(squares, 13)).exception(WAIT_S)
+    assert isinstance(error, ModelError)
+    client.stats().result(WAIT_S)
+    seen = []
+    while not states.empty():
+        seen.append(states.get()[0])
+    assert EngineState.FAILED not in seen
 
 
 def test_a_missing_model_is_one_clear_line(fake_engine: tuple[str, ...]) -> None:

@@ -56,7 +56,9 @@ def test_what_is_written_is_read(folder: EmbeddingFolder, tmp_path: Path) -> Non
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_damaged_file_is_removed_or_harmless(folder: EmbeddingFolder, data: st.DataObject) -> None:
+def test_a_damaged_file_is_removed_or_harmless(
+    folder: EmbeddingFolder, data: st.DataObject
+) -> None:
     folder.write(KEY, packed())
     path = folder._path(KEY)
     raw = bytearray(path.read_bytes())
