@@ -97,15 +97,15 @@ def extract_steps(
         predictor,
         RoutingRules(params.routing, calibration, threshold),
     )
+    dropped_before, smallest_px = candidates.dropped, candidates.rules.smallest_piece_px
+    del candidates  # 12 bytes a pixel, which a large image needs for what follows
     yield Progress(0, 0, "placing contours")
     regions, dropped = build_regions(
-        routed,
-        edge_image,
-        RegionRules(scale.bright, params.edge, candidates.rules.smallest_piece_px),
+        routed, edge_image, RegionRules(scale.bright, params.edge, smallest_px)
     )
     confidence_map = np.full(image.shape, np.nan, dtype=np.float32)
     confidence_map[rows] = routed.confidence
-    provenance["dropped_specks"] = candidates.dropped + dropped
+    provenance["dropped_specks"] = dropped_before + dropped
     provenance["seconds"] = round(time.perf_counter() - started, 3)
     warnings = list(image.warnings)
     if not regions:

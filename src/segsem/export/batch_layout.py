@@ -80,6 +80,8 @@ def write_layouts(
     options = options or LayoutOptions()
     report = _Report()
     written: list[Path] = []
+    if len(sources) == 1 and not isinstance(sources[0], Extraction):
+        sources = [read_results(sources[0])]  # once for all formats
     for layout_format in formats:
         path = out / f"{LAYOUT_STEM}.{layout_format.value}"
         cells = _cells(sources, layout_format, options, report, skip_refused)

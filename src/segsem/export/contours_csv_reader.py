@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from segsem.export.contours_csv import (
 )
 
 _SOURCE_CODE_OF = {name: code for code, name in enumerate(SOURCE_NAMES)}
+_CONTOUR_KEY = ("image_id", "region_id", "contour_id", "is_hole", "closed")
+_PORTION_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +57,28 @@ def read_contours_csv(path: Path | str, pixel_size_nm: PixelSize | None) -> list
         If the file cannot be read, lacks a column, or holds something else than contours.
     """
     path = Path(path)
+    found: list[ContourRows] = []
+    first_row = 2
     try:
         with path.open(encoding="utf-8", newline="") as handle:
-            rows = [row for row in csv.reader(handle) if row]
+            rows = (row for row in csv.reader(handle) if row)
+            header = _checked_header(path, next(rows, []))
+            places = {name: header.index(name) for name in COLUMNS}
+            for chunk in _whole_contours(path, rows, header):
+                columns = {name: [row[at] for row in chunk] for name, at in places.items()}
+                found += _parse_contours(columns, pixel_size_nm or SQUARE_PIXELS, first_row)
+                first_row += len(chunk)
+        _check_ids(found)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"Cannot read {path} as a table of contour points: {error}"
         raise InputError(msg) from error
-    columns = _named_columns(path, rows)
-    try:
-        return _parse_contours(columns, pixel_size_nm or SQUARE_PIXELS)
     except (ValueError, OverflowError) as error:
         msg = f"{path} is not a valid table of contour points: {error}"
         raise InputError(msg) from error
+    return found
 
 
-def _named_columns(path: Path, rows: list[list[str]]) -> dict[str, list[str]]:
-    header = rows[0] if rows else []
+def _checked_header(path: Path, header: list[str]) -> list[str]:
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         msg = (
@@ -77,18 +86,32 @@ def _named_columns(path: Path, rows: list[list[str]]) -> dict[str, list[str]]:
             f"but it lacks {', '.join(missing)}"
         )
         raise InputError(msg)
-    for number, row in enumerate(rows[1:], start=2):
+    return header
+
+
+def _whole_contours(
+    path: Path, rows: Iterator[list[str]], header: list[str]
+) -> Iterator[list[list[str]]]:
+    """Take the rows in portions that end where a contour ends: text takes much memory."""
+    key = [header.index(name) for name in _CONTOUR_KEY]
+    portion: list[list[str]] = []
+    for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             msg = (
                 f"Expected {len(header)} columns in row {number} of {path}, but got {len(row)}; "
                 "the file may be cut off"
             )
             raise InputError(msg)
-    by_position = list(zip(*rows[1:], strict=True)) or [()] * len(header)
-    return {name: list(by_position[header.index(name)]) for name in COLUMNS}
+        if len(portion) >= _PORTION_ROWS and any(row[at] != portion[-1][at] for at in key):
+            yield portion
+            portion = []
+        portion.append(row)
+    yield portion
 
 
-def _parse_contours(columns: dict[str, list[str]], pixel_size_nm: PixelSize) -> list[ContourRows]:
+def _parse_contours(
+    columns: dict[str, list[str]], pixel_size_nm: PixelSize, first_row: int
+) -> list[ContourRows]:
     numbers = {
         name: _floats(name, columns[name])
         for name in ("x_px", "y_px", "x_raw_px", "y_raw_px", "nx", "ny",
@@ -106,7 +129,7 @@ def _parse_contours(columns: dict[str, list[str]], pixel_size_nm: PixelSize) -> 
     integers = {name: _integers(name, columns[name]) for name in ("region_id", "contour_id")}
     truths = {name: _truths(name, columns[name]) for name in ("is_hole", "closed")}
     found = []
-    for start, stop in _contour_spans(columns):
+    for start, stop in _contour_spans(columns, first_row):
         span = slice(start, stop)
         contour = Contour(
             contour_id=integers["contour_id"][start],
@@ -127,24 +150,26 @@ def _parse_contours(columns: dict[str, list[str]], pixel_size_nm: PixelSize) -> 
     return found
 
 
-def _contour_spans(columns: dict[str, list[str]]) -> list[tuple[int, int]]:
-    keys = list(
-        zip(*(columns[n] for n in ("image_id", "region_id", "contour_id", "is_hole", "closed")),
-            strict=True)
-    )  # fmt: skip
+def _contour_spans(columns: dict[str, list[str]], first_row: int) -> list[tuple[int, int]]:
+    keys = list(zip(*(columns[name] for name in _CONTOUR_KEY), strict=True))
     starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
     spans = list(zip(starts, [*starts, len(keys)][1:], strict=True))
     expected = [str(point) for start, stop in spans for point in range(stop - start)]
     if columns["point"] != expected:
         row = next(i for i, pair in enumerate(zip(columns["point"], expected, strict=True))
                    if pair[0] != pair[1])  # fmt: skip
-        msg = f"expected point {expected[row]} in row {row + 2}, but got {columns['point'][row]!r}"
-        raise ValueError(msg)
-    ids = [(columns["image_id"][start], columns["contour_id"][start]) for start, _ in spans]
-    if len(set(ids)) != len(ids):
-        msg = "a contour_id occurs twice in one image"
+        msg = (
+            f"expected point {expected[row]} in row {row + first_row}, "
+            f"but got {columns['point'][row]!r}"
+        )
         raise ValueError(msg)
     return spans
+
+
+def _check_ids(found: list[ContourRows]) -> None:
+    if len({(row.image_id, row.contour.contour_id) for row in found}) != len(found):
+        msg = "a contour_id occurs twice in one image"
+        raise ValueError(msg)
 
 
 def _floats(name: str, texts: list[str]) -> FloatArray:

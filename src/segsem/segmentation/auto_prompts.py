@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,8 @@ class Part:
         return counted
 
 
-def parts_by_tile(labels: LabelArray, frame_px: int) -> list[list[Part]]:
-    """Cut all candidates into tiles of the model's frame.
+def parts_by_tile(labels: LabelArray, frame_px: int) -> Iterator[list[Part]]:
+    """Cut all candidates into tiles of the model's frame, one tile at a time.
 
     Parameters
     ----------
@@ -68,34 +69,51 @@ def parts_by_tile(labels: LabelArray, frame_px: int) -> list[list[Part]]:
     frame_px : int
         Side of the model's frame: tiles are seen at native resolution.
 
-    Returns
-    -------
-    list of list of Part
-        One list for each tile that holds a candidate.
+    Yields
+    ------
+    list of Part
+        One list for each tile; empty where it holds no candidate.
     """
     halo = int(frame_px * HALO_FRACTION)
-    found = []
-    for window, core in tiles(labels.shape, frame_px, halo):
-        parts = _parts_of(labels, window, core)
-        if parts:
-            found.append(parts)
-    return found
+    for window, core in tiles((labels.shape[0], labels.shape[1]), frame_px, halo):
+        yield _parts_of(labels, window, core)
+
+
+def count_tiles(shape: tuple[int, ...], frame_px: int) -> int:
+    """Return how many tiles `parts_by_tile` gives."""
+    return sum(1 for _ in tiles((shape[0], shape[1]), frame_px, int(frame_px * HALO_FRACTION)))
 
 
 def _parts_of(labels: LabelArray, window: Window, core: Window) -> list[Part]:
     tile = labels[window.slices]
+    features = tile > 0
     # A candidate may come into a tile in several pieces: SAM2 is asked for each by itself.
     # Labels of touching candidates never meet: candidates are 4-connected components.
-    pieces, _ = ndi.label(tile > 0)
+    pieces, _ = ndi.label(features)
     parts = []
     for number, box in enumerate(ndi.find_objects(pieces), start=1):
+        piece = pieces[box] == number
+        if _pixels_in_core(piece, box, window, core) < MIN_PART_PX:
+            continue
         mask = np.zeros(tile.shape, dtype=bool)
-        mask[box] = pieces[box] == number
-        label = int(tile[box][mask[box]][0])
-        part = Part(label, window, core, mask, prompts_for(mask, tile > 0))
-        if np.count_nonzero(part.inner.crop(mask)) >= MIN_PART_PX:
-            parts.append(part)
+        mask[box] = piece
+        label = int(tile[box][piece][0])
+        parts.append(Part(label, window, core, mask, prompts_for(mask, features)))
     return parts
+
+
+def _pixels_in_core(
+    piece: MaskArray, box: tuple[slice, slice], window: Window, core: Window
+) -> int:
+    rows = slice(
+        max(core.row0 - window.row0 - box[0].start, 0), core.row1 - window.row0 - box[0].start
+    )
+    cols = slice(
+        max(core.col0 - window.col0 - box[1].start, 0), core.col1 - window.col0 - box[1].start
+    )
+    if rows.stop <= 0 or cols.stop <= 0:
+        return 0
+    return int(np.count_nonzero(piece[rows, cols]))
 
 
 def prompts_for(mask: MaskArray, all_features: MaskArray) -> Prompts:

@@ -10,7 +10,7 @@ from skimage.measure import label as label_pieces
 from segsem.core.params import SauvolaParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
 from segsem.segmentation.cleaning import CleaningRules, speck_area_px
-from segsem.segmentation.evidence import EdgeMap, edge_map
+from segsem.segmentation.evidence import EdgeField, edge_field
 from segsem.segmentation.sauvola import margin, smooth
 from segsem.segmentation.scale import FeatureScale
 
@@ -25,7 +25,7 @@ class Candidates:
         One number for each 4-connected candidate, 0 elsewhere.
     field : (H, W) float32
         Signed margin over half the image's contrast, within [-1, 1]; positive inside.
-    edges : EdgeMap
+    edges : EdgeField
         Where the image has edges.
     rules : CleaningRules
         What counts as a speck in this image.
@@ -35,7 +35,7 @@ class Candidates:
 
     labels: LabelArray
     field: FloatImage
-    edges: EdgeMap
+    edges: EdgeField
     rules: CleaningRules
     dropped: int
 
@@ -70,18 +70,23 @@ def find_candidates(
     smoothed = smooth(grey, sigma)
     window = params.window_px or scale.window_px
     flattened = np.minimum(smoothed, scale.ceiling)
-    raw = margin(flattened, window | 1, params.k, scale.bright, scale.bright_share)
-    mask = raw > 0
+    field = margin(flattened, window | 1, params.k, scale.bright, scale.bright_share)
+    mask = field > 0
     contrast = _contrast(flattened, mask)
-    edges = edge_map(smoothed, sigma, noise, contrast, scale.bright)
+    del flattened
+    edges = edge_field(smoothed, sigma, noise, contrast, scale.bright)
     rules = CleaningRules(
         min_area_px or speck_area_px(scale.feature_width_px), speck_area_px(scale.gap_width_px)
     )
     cleaned, dropped = rules.clean(mask, edges)
-    field = np.clip(raw / max(0.5 * contrast, 1e-6), -1.0, 1.0)
-    field = np.where(cleaned == mask, field, np.where(cleaned, 0.05, -0.05))
+    # In place: beside a large image there is no room for many of its size.
+    field /= np.float32(max(0.5 * contrast, 1e-6))
+    np.clip(field, -1.0, 1.0, out=field)
+    changed = cleaned != mask
+    field[changed & cleaned] = 0.05
+    field[changed & ~cleaned] = -0.05
     labels = np.asarray(label_pieces(cleaned, connectivity=1), dtype=np.int32)
-    return Candidates(labels, np.asarray(field, dtype=np.float32), edges, rules, dropped)
+    return Candidates(labels, field, edges, rules, dropped)
 
 
 def _contrast(smoothed: FloatImage, mask: MaskArray) -> float:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage as ndi
 from skimage.measure import label as label_pieces
 
-from segsem.core.types import MaskArray
-from segsem.segmentation.evidence import EdgeMap, boundary_of, edge_hits
+from segsem.core.types import LabelArray, MaskArray
+from segsem.segmentation.bands import bands
+from segsem.segmentation.evidence import EdgeField, boundary_of, edge_hits_in_bands
 
 SPECK_WIDTH = 0.3
 """Pieces smaller than the square of this fraction of the feature width are noise or debris."""
@@ -28,14 +30,14 @@ class CleaningRules:
     smallest_piece_px: int
     smallest_hole_px: int
 
-    def clean(self, mask: MaskArray, edges: EdgeMap) -> tuple[MaskArray, int]:
+    def clean(self, mask: MaskArray, edges: EdgeField) -> tuple[MaskArray, int]:
         """Drop specks, fill pinholes, drop what no edge bounds.
 
         Parameters
         ----------
         mask : (H, W) bool
             Features.
-        edges : EdgeMap
+        edges : EdgeField
             Where the image has edges.
 
         Returns
@@ -68,13 +70,29 @@ def remove_specks(mask: MaskArray, smallest_px: int) -> tuple[MaskArray, int]:
         Their number.
     """
     labels, count = ndi.label(mask)
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    areas = area_by_label(labels, count)
     keep = areas >= smallest_px
     keep[0] = False
-    return np.asarray(keep[labels]), int(count - np.count_nonzero(keep))
+    return pixels_of(keep, labels), int(count - np.count_nonzero(keep))
 
 
-def remove_ghosts(mask: MaskArray, edges: EdgeMap) -> tuple[MaskArray, int]:
+def area_by_label(labels: LabelArray, count: int) -> npt.NDArray[np.intp]:
+    """Pixels of each label from 0 to `count`, counted band by band (bincount copies to int64)."""
+    areas = np.zeros(count + 1, dtype=np.intp)
+    for band in bands(len(labels), 0):
+        areas += np.bincount(labels[band.rows].ravel(), minlength=count + 1)
+    return areas
+
+
+def pixels_of(chosen: MaskArray, labels: LabelArray) -> MaskArray:
+    """Where the labels are that a (count + 1,) table names, looked up band by band."""
+    mask = np.empty(labels.shape, dtype=bool)
+    for band in bands(len(labels), 0):
+        mask[band.rows] = chosen[labels[band.rows]]
+    return mask
+
+
+def remove_ghosts(mask: MaskArray, edges: EdgeField) -> tuple[MaskArray, int]:
     """Drop pieces, and fill holes, whose outline has no edge in the image.
 
     A threshold also cuts through broad shading; only an edge makes a feature.
@@ -83,7 +101,7 @@ def remove_ghosts(mask: MaskArray, edges: EdgeMap) -> tuple[MaskArray, int]:
     ----------
     mask : (H, W) bool
         Candidates.
-    edges : EdgeMap
+    edges : EdgeField
         Where the image has edges.
 
     Returns
@@ -93,7 +111,7 @@ def remove_ghosts(mask: MaskArray, edges: EdgeMap) -> tuple[MaskArray, int]:
     ghosts : int
         Their number.
     """
-    hits = edge_hits(mask, edges)
+    hits = edge_hits_in_bands(mask, edges)
     holes = _ghost_pieces(~mask, hits)
     pieces = _ghost_pieces(mask, hits)
     count = int(label_pieces(holes | pieces, connectivity=1, return_num=True)[1])
@@ -107,4 +125,4 @@ def _ghost_pieces(phase: MaskArray, hits: MaskArray) -> MaskArray:
     on_edge = np.bincount(labels[boundary & hits], minlength=count + 1)
     ghost = on_edge < GHOST_SHARE * length
     ghost[0] = False
-    return np.asarray(ghost[labels])
+    return pixels_of(ghost, labels)

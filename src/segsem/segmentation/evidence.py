@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from segsem.core.types import FloatImage, MaskArray
+from segsem.segmentation.bands import bands, with_halo
 
 BAND_PX = 2
 """Half width of the band around an edge in which evidence is read."""
@@ -24,6 +25,9 @@ MIN_EDGE_NOISE = 3.5
 
 BOUNDARY_TOLERANCE_PX = 2.0
 """Edges of two masks agree where they are at most this far apart."""
+
+HITS_REACH_PX = 9
+"""How far `edge_hits` sees: 6 px of Gaussian, 1 px of gradient, 2 px of maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,13 @@ def stability_score(logits: FloatImage) -> float:
 
 def decidedness(logits: FloatImage, boundary: MaskArray) -> float:
     """Mean of ``tanh(|logit| / 4)`` in a band on both sides of the boundary, not on it."""
-    near = ndi.binary_dilation(boundary, iterations=BAND_PX + 1)
-    ring = near & ~ndi.binary_dilation(boundary, iterations=BAND_PX - 1)
-    if not ring.any():
-        return float(np.mean(np.tanh(np.abs(logits) / 4.0)))
-    return float(np.mean(np.tanh(np.abs(logits[ring]) / 4.0)))
+    box = box_around(boundary, BAND_PX + 2)
+    if box is not None:
+        near = ndi.binary_dilation(boundary[box], iterations=BAND_PX + 1)
+        ring = near & ~ndi.binary_dilation(boundary[box], iterations=BAND_PX - 1)
+        if ring.any():
+            return float(np.mean(np.tanh(np.abs(logits[box][ring]) / 4.0)))
+    return float(np.mean(np.tanh(np.abs(logits) / 4.0)))
 
 
 def boundary_of(mask: MaskArray) -> MaskArray:
@@ -83,13 +89,25 @@ def boundary_of(mask: MaskArray) -> MaskArray:
     return np.asarray(mask & ~eroded)
 
 
+def box_around(mask: MaskArray, halo_px: int) -> tuple[slice, slice] | None:
+    """Smallest window around what is True, and a halo; None where nothing is."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if len(rows) == 0:
+        return None
+    cols = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    return (
+        with_halo(slice(int(rows[0]), int(rows[-1]) + 1), halo_px, mask.shape[0]),
+        with_halo(slice(int(cols[0]), int(cols[-1]) + 1), halo_px, mask.shape[1]),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class EdgeMap:
-    """Where a grey image has edges.
+    """Where a window of a grey image has edges.
 
     Attributes
     ----------
-    grad_r, grad_c : (H, W) float32
+    grad_r, grad_c : (h, w) float32
         Gradient of the smoothed image towards the features' side, in grey levels per px.
     least : float
         Slope that counts as an edge: above what noise makes, and above shading.
@@ -104,10 +122,42 @@ class EdgeMap:
         return EdgeMap(self.grad_r[window], self.grad_c[window], self.least)
 
 
-def edge_map(
+@dataclass(frozen=True, slots=True)
+class EdgeField:
+    """Where an image has edges; gradients are made window by window, to save two whole maps.
+
+    Attributes
+    ----------
+    smoothed : (H, W) float32
+        Grey values after smoothing, rims included.
+    sign : float
+        1 where features are bright, -1 where they are dark.
+    least : float
+        Slope that counts as an edge: above what noise makes, and above shading.
+    """
+
+    smoothed: FloatImage
+    sign: float
+    least: float
+
+    def crop(self, window: tuple[slice, slice]) -> EdgeMap:
+        """Gradients in a window, those of the whole image cut to it."""
+        height, width = self.smoothed.shape
+        rows, cols = with_halo(window[0], 1, height), with_halo(window[1], 1, width)
+        seen = self.smoothed[rows, cols]
+        inner = (
+            slice(window[0].start - rows.start, window[0].stop - rows.start),
+            slice(window[1].start - cols.start, window[1].stop - cols.start),
+        )
+        grad_r = ndi.sobel(seen, axis=0, output=np.float32)[inner] * (self.sign / 8.0)
+        grad_c = ndi.sobel(seen, axis=1, output=np.float32)[inner] * (self.sign / 8.0)
+        return EdgeMap(np.asarray(grad_r), np.asarray(grad_c), self.least)
+
+
+def edge_field(
     smoothed: FloatImage, sigma_px: float, noise: float, contrast: float, bright: bool
-) -> EdgeMap:
-    """Gradient of a smoothed image, and which slope counts as an edge in it.
+) -> EdgeField:
+    """Which slope of a smoothed image counts as an edge.
 
     Parameters
     ----------
@@ -124,15 +174,12 @@ def edge_map(
 
     Returns
     -------
-    EdgeMap
+    EdgeField
     """
-    sign = 1.0 if bright else -1.0
-    grad_r = ndi.sobel(smoothed, axis=0, output=np.float32) * (sign / 8.0)
-    grad_c = ndi.sobel(smoothed, axis=1, output=np.float32) * (sign / 8.0)
     # White noise under a Gaussian of sigma s has gradients of noise / (sqrt(8 pi) s^2).
     gradient_noise = noise / (np.sqrt(8.0 * np.pi) * max(sigma_px, 0.5) ** 2)
     least = max(MIN_EDGE_SLOPE * contrast, MIN_EDGE_NOISE * gradient_noise)
-    return EdgeMap(np.asarray(grad_r), np.asarray(grad_c), float(least))
+    return EdgeField(smoothed, 1.0 if bright else -1.0, float(least))
 
 
 def edge_hits(mask: MaskArray, edges: EdgeMap) -> MaskArray:
@@ -158,11 +205,21 @@ def edge_hits(mask: MaskArray, edges: EdgeMap) -> MaskArray:
     return np.asarray(best > edges.least)
 
 
+def edge_hits_in_bands(mask: MaskArray, edges: EdgeField) -> MaskArray:
+    """Give `edge_hits` of a whole (H, W) image, band by band."""
+    hits = np.empty(mask.shape, dtype=bool)
+    for band in bands(len(mask), HITS_REACH_PX):
+        seen = (band.seen, slice(0, mask.shape[1]))
+        hits[band.rows] = edge_hits(mask[seen], edges.crop(seen))[band.inner]
+    return hits
+
+
 def edge_share(mask: MaskArray, edges: EdgeMap, boundary: MaskArray) -> float:
     """Share of a boundary on which the image shows an edge; 1 where there is no boundary."""
-    if not boundary.any():
+    box = box_around(boundary, HITS_REACH_PX)
+    if box is None:
         return 1.0
-    return float(np.mean(edge_hits(mask, edges)[boundary]))
+    return float(np.mean(edge_hits(mask[box], edges.crop(box))[boundary[box]]))
 
 
 def boundary_agreement(mask: MaskArray, other: MaskArray, counted: MaskArray) -> float:
@@ -183,6 +240,9 @@ def boundary_agreement(mask: MaskArray, other: MaskArray, counted: MaskArray) ->
         return float(np.mean(mask[counted] == other[counted]))
     if not first.any() or not second.any():
         return 0.0
+    box = box_around(first | second, 0)
+    if box is not None:
+        first, second, counted = first[box], second[box], counted[box]
     to_second = ndi.distance_transform_edt(~second)[first & counted]
     to_first = ndi.distance_transform_edt(~first)[second & counted]
     close = np.count_nonzero(to_second <= BOUNDARY_TOLERANCE_PX) + np.count_nonzero(

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage as ndi
 
 from segsem.core.contour import SOURCE_CODES, Source
 from segsem.core.params import Routing
 from segsem.core.progress import Progress
 from segsem.core.types import FloatImage, LabelArray
-from segsem.segmentation.auto_prompts import Part, parts_by_tile
+from segsem.segmentation.auto_prompts import Part, count_tiles, parts_by_tile
 from segsem.segmentation.candidates import Candidates
 from segsem.segmentation.confidence import Calibration
 from segsem.segmentation.evidence import (
@@ -29,7 +28,10 @@ from segsem.segmentation.evidence import (
     edge_share,
     stability_score,
 )
+from segsem.segmentation.nearest import nearest_inside
 from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predictor
+from segsem.segmentation.prompts import Prompts
+from segsem.segmentation.window import Window
 
 LOGIT_SCALE = 4.0
 """Logits this far from the threshold count as certain, like a margin of half the contrast."""
@@ -49,8 +51,12 @@ class Decision:
 
     Attributes
     ----------
-    part : Part
-        Candidate and tile.
+    label : int
+        Number of the candidate.
+    window : Window
+        The tile.
+    prompts : Prompts
+        What SAM2 was asked with, in the tile's frame.
     source : Source
         Which method stands.
     confidence : float
@@ -63,7 +69,9 @@ class Decision:
         Figures of both methods, prefixed by their source.
     """
 
-    part: Part
+    label: int
+    window: Window
+    prompts: Prompts
     source: Source
     confidence: float
     reason: str | None
@@ -138,9 +146,11 @@ def route(
     """
     canvas = _Canvas.empty(candidates.labels.shape)
     side = predictor.frame_px if predictor is not None else frame_px
-    tile_parts = parts_by_tile(candidates.labels, side)
-    for done, parts in enumerate(tile_parts):
-        yield Progress(done, len(tile_parts), "segmenting")
+    total = count_tiles(candidates.labels.shape, side)
+    for done, parts in enumerate(parts_by_tile(candidates.labels, side)):
+        yield Progress(done, total, "segmenting")
+        if not parts:
+            continue
         window = parts[0].window
         edges = candidates.edges.crop(window.slices)
         predictions: list[MaskPrediction | None] = [None] * len(parts)
@@ -149,8 +159,8 @@ def route(
             predictions = list(predictor.decode_batch(embedding, [p.prompts for p in parts]))
         for part, prediction in zip(parts, predictions, strict=True):
             decision, part_field = _decide(part, prediction, candidates, edges, rules)
-            canvas.paint(decision, part_field)
-    yield Progress(len(tile_parts), len(tile_parts), "segmenting")
+            canvas.paint(part, decision, part_field)
+    yield Progress(total, total, "segmenting")
     canvas.clean(candidates)
     return canvas.result()
 
@@ -188,7 +198,16 @@ def _decide(
 def _stand(
     part: Part, source: Source, confidence: float, reason: str | None, figures: dict[str, float]
 ) -> Decision:
-    return Decision(part, source, confidence, reason, confidence < POOR, figures)
+    return Decision(
+        part.label,
+        part.window,
+        part.prompts,
+        source,
+        confidence,
+        reason,
+        confidence < POOR,
+        figures,
+    )
 
 
 def _sauvola_evidence(part: Part, edges: EdgeMap) -> Evidence:
@@ -240,9 +259,8 @@ class _Canvas:
             {},
         )
 
-    def paint(self, decision: Decision, part_field: FloatImage) -> None:
+    def paint(self, part: Part, decision: Decision, part_field: FloatImage) -> None:
         """Lay a part's field over the core of its tile; the more certain inside wins."""
-        part = decision.part
         core = part.core
         new = part.inner.crop(part_field)
         old = self.field[core.slices]
@@ -258,27 +276,24 @@ class _Canvas:
         """Drop specks and holes that no edge bounds: masks meet at tiles with ragged ends."""
         mask = self.field > 0
         cleaned, _ = candidates.rules.clean(mask, candidates.edges)
-        self.field[cleaned & ~mask] = FAINT
+        filled = cleaned & ~mask
+        self.field[filled] = FAINT
         self.field[mask & ~cleaned] = -FAINT
-        self._fill_from_nearest(outside=~mask, fill=cleaned & ~mask)
+        self._fill_from_nearest(outside=~mask, fill=filled)
 
     def result(self) -> HybridResult:
         """Give the gaps the source and confidence of the nearest feature: an edge has two sides."""
         outside = self.field <= 0
         self._fill_from_nearest(outside, fill=outside)
-        owner = np.where(outside, 0, self.owner)
-        return HybridResult(self.field, owner, self.source_code, self.confidence, self.decisions)
+        self.owner[outside] = 0
+        return HybridResult(
+            self.field, self.owner, self.source_code, self.confidence, self.decisions
+        )
 
     def _fill_from_nearest(
         self, outside: npt.NDArray[np.bool_], fill: npt.NDArray[np.bool_]
     ) -> None:
         """Take owner, source and confidence from the nearest pixel that is inside a feature."""
-        if outside.all() or not fill.any():
-            return
-        rows, cols = ndi.distance_transform_edt(
-            outside, return_distances=False, return_indices=True
-        )
-        rows, cols = rows[fill], cols[fill]
-        self.owner[fill] = self.owner[rows, cols]
-        self.source_code[fill] = self.source_code[rows, cols]
-        self.confidence[fill] = self.confidence[rows, cols]
+        for at, nearest in nearest_inside(outside, fill):
+            for values in (self.owner, self.source_code, self.confidence):
+                values[at] = values[nearest]

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
-from skimage.measure import label as label_pieces
 
 from segsem.contours.place import PlacedLine, place
 from segsem.contours.profiles import EdgeImage
@@ -16,7 +15,9 @@ from segsem.contours.trace import trace
 from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region, Source
 from segsem.core.params import EdgeParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
+from segsem.segmentation.cleaning import area_by_label
 from segsem.segmentation.hybrid import Decision, HybridResult
+from segsem.segmentation.pieces import owned_pieces
 
 PAD_PX = 2
 RATEABLE_LENGTH_PX = 24.0
@@ -59,8 +60,8 @@ def build_regions(
     dropped : int
         Pieces left out: specks, and slivers along the border.
     """
-    labels = _pieces(routed)
-    areas = np.bincount(labels.ravel())
+    labels = owned_pieces(routed.owner)
+    areas = area_by_label(labels, int(labels.max()))
     order = np.argsort(-areas[1:], kind="stable") + 1
     boxes = ndi.find_objects(labels)
     regions: list[Region] = []
@@ -79,12 +80,6 @@ def build_regions(
         next_contour += len(region.contours)
         regions.append(region)
     return regions, dropped
-
-
-def _pieces(routed: HybridResult) -> LabelArray:
-    """4-connected pieces inside the zero level, those of different candidates kept apart."""
-    owner = np.where(routed.field > 0, routed.owner, 0)
-    return np.asarray(label_pieces(owner, connectivity=1, background=0), dtype=np.int32)
 
 
 def _is_sliver(lines: list[PlacedLine]) -> bool:
@@ -249,12 +244,12 @@ def _prompts(decisions: list[Decision]) -> dict[str, object]:
     tiles = [
         {
             "window_rc": [
-                d.part.window.row0,
-                d.part.window.col0,
-                d.part.window.row1,
-                d.part.window.col1,
+                d.window.row0,
+                d.window.col0,
+                d.window.row1,
+                d.window.col1,
             ],
-            **d.part.prompts.as_json(),
+            **d.prompts.as_json(),
         }
         for d in decisions
     ]

@@ -57,9 +57,14 @@ def local_moments(grey: FloatImage, window_px: int) -> tuple[FloatImage, FloatIm
     shifted = np.asarray(grey - centre, dtype=np.float32)
     size = (window_px, window_px)
     mean = cv2.boxFilter(shifted, cv2.CV_32F, size, borderType=cv2.BORDER_REFLECT_101)
-    square = cv2.boxFilter(shifted**2, cv2.CV_32F, size, borderType=cv2.BORDER_REFLECT_101)
-    deviation = np.sqrt(np.clip(square - mean**2, 0.0, None))
-    return mean + centre, deviation
+    np.square(shifted, out=shifted)
+    deviation = cv2.boxFilter(shifted, cv2.CV_32F, size, borderType=cv2.BORDER_REFLECT_101)
+    np.square(mean, out=shifted)
+    deviation -= shifted
+    np.clip(deviation, 0.0, None, out=deviation)
+    np.sqrt(deviation, out=deviation)
+    mean += centre
+    return mean, deviation
 
 
 def threshold(grey: FloatImage, window_px: int, k: float) -> FloatImage:
@@ -114,23 +119,34 @@ def margin(
     page = WHITE - grey if few_bright else grey
     mean, deviation = local_moments(page, window_px)
     weight = k * abs(1.0 - 2.0 * bright_share)
-    local = mean * (1.0 + weight * (deviation / R_GREY - 1.0))
-    surface = _spread_from_edges(local, deviation, window_px)
-    difference = np.asarray(page - surface, dtype=np.float32)
-    return difference if bright is not few_bright else -difference
+    factor = deviation / R_GREY
+    factor -= 1.0
+    factor *= weight
+    factor += 1.0
+    mean *= factor
+    del factor
+    surface = _spread_from_edges(mean, deviation, window_px)
+    del mean, deviation
+    difference = np.subtract(page, surface, out=surface)
+    return difference if bright is not few_bright else np.negative(difference, out=difference)
 
 
 def _spread_from_edges(local: FloatImage, deviation: FloatImage, window_px: int) -> FloatImage:
-    """Average the threshold over two windows, those with edges counting most."""
-    weight = deviation / max(float(deviation.max()), 1e-6)
-    weight = np.maximum(weight, 1e-2) ** EDGE_POWER
+    """Average the threshold over two windows, those with edges counting most.
+
+    Both arrays are used up: they hold something else afterwards.
+    """
+    weight = np.divide(deviation, max(float(deviation.max()), 1e-6), out=deviation)
+    np.maximum(weight, 1e-2, out=weight)
+    np.power(weight, EDGE_POWER, out=weight)
     # The surface is smooth over a window: computing it on a coarse grid changes nothing visible.
     factor = max(1, window_px // 16)
     small = (math.ceil(local.shape[1] / factor), math.ceil(local.shape[0] / factor))
-    total = cv2.resize(np.float32(weight * local), small, interpolation=cv2.INTER_AREA)
-    count = cv2.resize(np.float32(weight), small, interpolation=cv2.INTER_AREA)
+    size = (local.shape[1], local.shape[0])
+    weighted = np.multiply(weight, local, out=local)
+    total = cv2.resize(weighted, small, interpolation=cv2.INTER_AREA)
+    count = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
     sigma = window_px / 2 / factor
     total = ndi.gaussian_filter(total, sigma, mode="nearest")
     count = ndi.gaussian_filter(count, sigma, mode="nearest")
-    size = (local.shape[1], local.shape[0])
     return np.asarray(cv2.resize(total / count, size, interpolation=cv2.INTER_LINEAR))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segsem.core.params import Tone
-from segsem.segmentation.scale import estimate_scale, phase_width
+from segsem.segmentation.scale import estimate_scale, phase_widths
 
 
 def scale_of(grey: np.ndarray, noise: float = 12.0, tone: Tone = Tone.AUTO):
@@ -53,4 +53,4 @@ def test_more_noise_asks_for_more_smoothing(scenes):
 def test_width_of_a_strip():
     mask = np.zeros((200, 300), dtype=bool)
     mask[:, 100:130] = True
-    assert phase_width(mask) == pytest.approx(30, rel=0.1)
+    assert phase_widths(mask)[0] == pytest.approx(30, rel=0.1)
