@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-from rich.table import Table
 
+from segsem.cli.model_score import score
 from segsem.cli.models_download import download
-from segsem.core.exceptions import ModelError, UsageError
-from segsem.core.progress import Progress
+from segsem.cli.progress_bar import shown
+from segsem.core.exceptions import ModelError
 from segsem.models import store
 from segsem.models.registry import MODELS, NANO, SHORT_NAMES
 
 ADD_MODULE = "segsem.models.add"
 PRETRAIN_MODULE = "segsem.training.pretrain"
-SCORE_MODULE = "segsem.training.score"
 TRAIN_COMMAND = "segsem models train-nano -o DIR --steps {steps} --seed {seed}"
 
 
@@ -96,38 +91,6 @@ def verify(
         raise ModelError(msg)
 
 
-def score(
-    model: Annotated[str, typer.Option(help="Name or model folder.")] = NANO.name,
-    frames: Annotated[
-        int, typer.Option(min=1, help="Synthetic frames, or frames per image.")
-    ] = 100,
-    size_px: Annotated[int, typer.Option(min=64, help="Side of a frame (px).")] = 256,
-    images: Annotated[Path | None, typer.Option(help="Folder of real images instead.")] = None,
-    references: Annotated[Path | None, typer.Option(help="Their masks, same names.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-) -> None:
-    """Measure IoU by kind of prompt, on synthetic frames never trained on or on real ones."""
-    if (images is None) != (references is None):
-        msg = "Expected --images together with --references, but got one of them"
-        raise UsageError(msg)
-    scoring: Any = importlib.import_module(SCORE_MODULE)
-    predictor = importlib.import_module("segsem.models.load").load_predictor(model, device)
-    if images is None:
-        source = scoring.synthetic_frames(frames, size_px)
-    else:
-        source = scoring.reference_frames(images, references, size_px, frames)
-    table = Table("prompt", "objects", "mean IoU", "best of three", "IoU > 0.85", box=None)
-    for row in _shown(scoring.score(predictor, source)):
-        table.add_row(
-            row.kind,
-            str(row.count),
-            f"{row.mean_iou:.3f}",
-            f"{row.best_of_three:.3f}",
-            f"{row.over_85:.2f}",
-        )
-    Console(soft_wrap=True).print(table)
-
-
 def train_nano(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new model.")],
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 5000,
@@ -139,7 +102,7 @@ def train_nano(
     device = importlib.import_module("segsem.models.load").choose_device(device)
     pretrain: Any = importlib.import_module(PRETRAIN_MODULE)
     options = pretrain.TrainOptions(steps=steps, seed=seed)
-    model = _shown(pretrain.pretrain_nano(out, options, resume, device))
+    model = shown(pretrain.pretrain_nano(out, options, resume, device))
     provenance = {
         "command": TRAIN_COMMAND.format(steps=steps, seed=seed),
         "steps": steps,
@@ -150,18 +113,3 @@ def train_nano(
     writer: Any = importlib.import_module(ADD_MODULE)
     description = writer.write_model(model, out, NANO.name, NANO.config, provenance)
     typer.echo(f"wrote {out / store.WEIGHTS_FILE}  {description.weights_sha256}")
-
-
-def _shown(steps: Generator[Progress, None, Any]) -> Any:
-    """Drain long work under a progress bar on stderr, and return its result."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                return stop.value
-            bar.update(
-                task, completed=step.done, total=step.total or None, description=step.message
-            )

@@ -1,0 +1,1 @@
+"""How good a model is: protocols on held-out and real images, and tables of what they gave."""
