@@ -34,10 +34,21 @@ def _root() -> None:
     """SEM images of chips to sub-pixel contours in nanometres."""
 
 
+def _run() -> None:
+    try:
+        build_app()()
+    except ImportError as error:
+        if sys.argv[1:2] != ["doctor"]:
+            msg = f"A package does not load ({error}): run `segsem doctor`"
+            raise SegSemError(msg) from error
+        # What tells which one must work without it, even where typer itself needs it.
+        importlib.import_module("segsem.cli.doctor").doctor(as_json="--json" in sys.argv)
+
+
 def main() -> None:
     """Entry point of the `segsem` command."""
     try:
-        build_app()()
+        _run()
     except SegSemError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(
             Text.assemble(("error: ", "bold red"), str(error))

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import importlib.util
-import os
-import platform
-from dataclasses import dataclass
-from typing import Any
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from segsem import __version__
-from segsem.core.exceptions import ModelError, SegSemError
+from segsem.cli.doctor_report import Check, Finding, run_checks
+from segsem.core.exceptions import ModelError
 
-_PACKAGES = ("torch", "sam2", "numpy", "scikit-image", "gdstk", "napari")
-_QT_BINDINGS = ("PyQt5", "PyQt6")
-DEFAULT_MODEL = "segsem-nano"
+_SYSTEM = "segsem.cli.doctor_system"
+_MODELS = "segsem.cli.doctor_models"
+CHECKS = (
+    Check("versions", _SYSTEM, "look_at_versions"),
+    Check("OpenCV", _SYSTEM, "look_at_opencv"),
+    Check("libraries", _SYSTEM, "look_at_imports", essential=True),
+    Check("processor", _MODELS, "look_at_torch", essential=True),
+    Check("memory", _SYSTEM, "look_at_memory"),
+    Check("cache", _SYSTEM, "look_at_home"),
+    Check("models", _MODELS, "look_at_models", essential=True),
+    Check("engine", _MODELS, "look_at_engine", essential=True),
+    Check("display", "segsem.cli.doctor_display", "look_at_display"),
+)
+"""In the order of the report."""
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report.
-
-    Attributes
-    ----------
-    name, value : str
-        What was looked at, and what it is.
-    fix : str
-        What to do; empty where nothing needs doing.
-    essential : bool
-        Whether extraction cannot work while it stands so.
-    """
-
-    name: str
-    value: str
-    fix: str = ""
-    essential: bool = False
+_MARKS = {
+    "ok": ("ok", "green"),
+    "skipped": ("  ", ""),
+    "warning": ("--", "yellow"),
+    "error": ("!!", "bold red"),
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -46,67 +44,43 @@ def register(app: typer.Typer) -> None:
     app.command(name="doctor")(doctor)
 
 
-def doctor() -> None:
-    """Show versions, devices, models and display, and what to fix."""
-    findings = [*_versions(), _devices(), _model(), _display(), _qt()]
-    console = Console(soft_wrap=True, highlight=False)
-    width = max(len(finding.name) for finding in findings)
-    for finding in findings:
-        mark = "[green]ok[/]" if not finding.fix else "[yellow]--[/]"
-        console.print(f"{mark}  {finding.name:<{width}}  {finding.value}")
-        if finding.fix:
-            console.print(f"    {'':<{width}}  to fix: {finding.fix}", markup=False)
-    broken = [finding.name for finding in findings if finding.fix and finding.essential]
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs rather than people.")
+    ] = False,
+) -> None:
+    """Show versions, processor, memory, GPU, models, engine and display, and what to fix.
+
+    Exit code 4 where contours cannot be extracted with SAM2; what only napari needs, a display
+    among it, is told and no failure.
+    """
+    # What the engine's client logs while it tries again is no more than the report says.
+    logging.getLogger("segsem").addHandler(logging.NullHandler())
+    findings = run_checks(CHECKS)
+    broken = [finding.name for finding in findings if finding.state == "error"]
+    if as_json:
+        typer.echo(_json(findings, can_extract=not broken))
+    else:
+        _print(findings)
     if broken:
         msg = f"Extraction with SAM2 cannot work here yet: {', '.join(broken)}"
         raise ModelError(msg)
 
 
-def _versions() -> list[Finding]:
-    found = [
-        Finding("segsem", __version__),
-        Finding("Python", f"{platform.python_version()} on {platform.platform(terse=True)}"),
-    ]
-    for package in _PACKAGES:
-        try:
-            found.append(Finding(package, importlib.metadata.version(package)))
-        except importlib.metadata.PackageNotFoundError:
-            found.append(Finding(package, "missing", f"pip install {package}", essential=True))
-    return found
+def _print(findings: Sequence[Finding]) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        mark, style = _MARKS[finding.state]
+        console.print(Text.assemble((mark, style), f"  {finding.name:<{width}}  {finding.value}"))
+        if finding.fix:
+            console.print(Text(f"    {'':<{width}}  to fix: {finding.fix}"))
 
 
-def _devices() -> Finding:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        # By name, since the command line itself never depends on torch.
-        torch: Any = importlib.import_module("torch")
-    except (ImportError, OSError) as error:
-        fix = "install torch as constraints.txt names it"
-        return Finding("devices", f"{cpus} CPU; torch does not load: {error}", fix, essential=True)
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return Finding("devices", ", ".join([f"{cpus} CPU", *gpus]))
-
-
-def _model() -> Finding:
-    load: Any = importlib.import_module("segsem.models.load")
-    try:
-        predictor = load.load_predictor(DEFAULT_MODEL)
-    except SegSemError as error:
-        fix = "segsem models verify, or reinstall napari-segsem"
-        return Finding("model", f"{DEFAULT_MODEL}: {error}", fix, essential=True)
-    return Finding("model", f"{predictor.name}, weights {predictor.weights_sha256[:12]}")
-
-
-def _display() -> Finding:
-    for variable in ("WAYLAND_DISPLAY", "DISPLAY"):
-        if os.environ.get(variable):
-            return Finding("display", f"{variable}={os.environ[variable]}")
-    return Finding("display", "none", "the command line needs none; napari needs a desktop session")
-
-
-def _qt() -> Finding:
-    found = [name for name in _QT_BINDINGS if importlib.util.find_spec(name) is not None]
-    if not found:
-        return Finding("Qt", "none", "for napari: pip install 'napari-segsem[pyqt5]'")
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in found]
-    return Finding("Qt", ", ".join(versions))
+def _json(findings: Sequence[Finding], *, can_extract: bool) -> str:
+    report = {
+        "segsem": __version__,
+        "can_extract": can_extract,
+        "findings": [{**asdict(finding), "state": finding.state} for finding in findings],
+    }
+    return json.dumps(report, indent=1, ensure_ascii=False)

@@ -156,35 +156,45 @@ def write_description(folder: Path, description: ModelDescription) -> None:
     write_json(folder / DESCRIPTION_FILE, data)
 
 
+class DamagedModelError(ModelError):
+    """A model that is here, but not as its description says.
+
+    Attributes
+    ----------
+    problem, remedy : str
+        The message is both.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem, self.remedy = problem, remedy
+
+
 def verify(folder: Path) -> ModelDescription:
     """Check a model's weights against the hash in its description.
 
     Raises
     ------
-    ModelError
+    DamagedModelError
         If the weights are missing, cannot be read or are not the ones described; says what to do.
     """
     try:
         description = read_description(folder)
     except ModelError as error:
-        raise ModelError(f"{error} {_how_to_restore(folder)}") from error
+        raise DamagedModelError(str(error), _how_to_restore(folder)) from error
     path = folder / WEIGHTS_FILE
-    remedy = _how_to_restore(folder, description)
-    if not path.is_file():
-        msg = f"Expected weights in {path}, but there is no such file. {remedy}"
-        raise ModelError(msg)
     try:
         actual = file_sha256(path)
+    except FileNotFoundError:
+        problem = f"Expected weights in {path}, but there is no such file."
     except OSError as error:
-        msg = f"Cannot read {path}: {error.strerror}. {remedy}"
-        raise ModelError(msg) from error
-    if actual != description.weights_sha256:
-        msg = (
-            f"{path} is damaged: sha256 {actual[:12]}..., expected "
-            f"{description.weights_sha256[:12]}.... {remedy}"
-        )
-        raise ModelError(msg)
-    return description
+        problem = f"Cannot read {path}: {error.strerror}."
+    else:
+        if actual == description.weights_sha256:
+            return description
+        expected = description.weights_sha256[:12]
+        problem = f"{path} is damaged: sha256 {actual[:12]}..., expected {expected}...."
+    raise DamagedModelError(problem, _how_to_restore(folder, description))
 
 
 def _how_to_restore(folder: Path, description: ModelDescription | None = None) -> str:
