@@ -139,7 +139,7 @@ def real_images(data: Path, outlines: Path | None) -> Iterator[tuple[SEMImage, l
     folder = data / "real_sem" / "prefab_soi_ebl"
     stems = [f"random_lpass_{number}.png" for number in SILICON_IMAGES]
     references = [_read(folder / "otsu_reference" / stem).data > 127 for stem in stems]
-    pieces = [_pieces(reference) for reference in references]
+    pieces = [pieces_of(reference) for reference in references]
     shares = shared_out(SILICON_OBJECTS, [len(found) for found in pieces])
     for stem, found, count in zip(stems, pieces, shares, strict=True):
         yield _read(folder / "SEM" / stem), spread_over_sizes(found, count)
@@ -197,7 +197,7 @@ def spread_over_sizes(objects: list[RealObject], count: int) -> list[RealObject]
     return [ranked[index] for index in chosen]
 
 
-def _pieces(silicon: MaskArray) -> list[RealObject]:
+def pieces_of(silicon: MaskArray) -> list[RealObject]:
     """Connected pieces of silicon (by edges) and of the oxide between them (by corners too)."""
     found = []
     for kind, part, connectivity in (("silicon", silicon, 4), ("oxide", ~silicon, 8)):

@@ -130,7 +130,7 @@ class HeldoutImage:
         Objects have `MIN_AREA_PX2` or more, and somewhere a depth of `MIN_DEPTH_PX`; the border
         may cut them.
         """
-        order = np.random.default_rng([HELDOUT_SEED, _number(self.set_name), self.index, 1])
+        order = np.random.default_rng([HELDOUT_SEED, seed_of(self.set_name), self.index, 1])
         found = 0
         for label in order.permutation(np.unique(self.labels[self.labels > 0])):
             mask = np.asarray(self.labels == label)
@@ -167,13 +167,14 @@ def draw_heldout(chosen: HeldoutSet, index: int) -> HeldoutImage:
     Returns
     -------
     HeldoutImage
-        384 px a side, every fourth one 512.
+        384 px a side, every fourth pair 512.
     """
-    side = _SIDES_PX[index % len(_SIDES_PX)]
+    # Tones rotate image by image, so sizes go by pairs of images.
+    side = _SIDES_PX[index // 2 % len(_SIDES_PX)]
     family = chosen.families[index % len(chosen.families)]
     feature_px = _FEATURE_PX.get(family, _PRESET.feature_px)
     preset = replace(_PRESET, shape=(side, side), families=chosen.families, feature_px=feature_px)
-    number = _number(chosen.name)
+    number = seed_of(chosen.name)
     if chosen.group is Group.SEEDS:
         made = generate_image(HELDOUT_SEED + number, preset, index)
         image, labels, tone, snr = made.image, made.labels, made.tone, made.edge_snr
@@ -191,8 +192,8 @@ def draw_heldout(chosen: HeldoutSet, index: int) -> HeldoutImage:
     )
 
 
-def _number(set_name: str) -> int:
-    """Seed of a set: from its name, so that a set more changes no other one."""
+def seed_of(set_name: str) -> int:
+    """Seed of a set, from its name: a set more changes no other one."""
     return int.from_bytes(set_name.encode()[:6], "big") % 1_000_003
 
 
