@@ -11,13 +11,13 @@ import typer
 from segsem.cli.model_score import score
 from segsem.cli.models_download import download
 from segsem.cli.progress_bar import shown
-from segsem.core.exceptions import ModelError
+from segsem.core.exceptions import ModelError, UsageError
 from segsem.models import store
 from segsem.models.registry import MODELS, NANO, SHORT_NAMES
 
 ADD_MODULE = "segsem.models.add"
 PRETRAIN_MODULE = "segsem.training.pretrain"
-TRAIN_COMMAND = "segsem models train-nano -o DIR --steps {steps} --seed {seed}"
+TRAIN_COMMAND = "segsem models train-nano -o DIR --recipe {recipe} --steps {steps} --seed {seed}"
 
 
 def register(app: typer.Typer) -> None:
@@ -93,20 +93,28 @@ def verify(
 
 def train_nano(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new model.")],
-    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 5000,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 4600,
+    seed: Annotated[int, typer.Option(min=0)] = 20261123,
+    recipe: Annotated[str, typer.Option(help="small (two CPU cores) or large (a GPU).")] = "small",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that draw examples; the result is the same."),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train segsem-nano from scratch on synthetic crops."""
     device = importlib.import_module("segsem.models.load").choose_device(device)
     pretrain: Any = importlib.import_module(PRETRAIN_MODULE)
-    options = pretrain.TrainOptions(steps=steps, seed=seed)
-    model = shown(pretrain.pretrain_nano(out, options, resume, device))
+    if recipe not in pretrain.RECIPES:
+        msg = f"Expected --recipe small or large, but got {recipe!r}"
+        raise UsageError(msg)
+    options = pretrain.TrainOptions(steps=steps, seed=seed, **pretrain.RECIPES[recipe])
+    curriculum = pretrain.CURRICULA[recipe]
+    model = shown(pretrain.pretrain_nano(out, options, resume, device, curriculum, workers))
     provenance = {
-        "command": TRAIN_COMMAND.format(steps=steps, seed=seed),
+        "command": TRAIN_COMMAND.format(steps=steps, seed=seed, recipe=recipe),
         "steps": steps,
-        "steps_done": steps,
         "seed": seed,
         "data": "segsem.synth.training.random_crop, drawn while training",
     }

@@ -124,7 +124,8 @@ def write_model(
     model: SAM2Base, folder: Path, name: str, config: str, provenance: dict[str, Any]
 ) -> ModelDescription:
     """Write a model folder: weights, then the description that names their hash."""
-    save_state(model, folder / WEIGHTS_FILE)
+    # The bundled model travels with the package: half the bytes for a change that no mask shows.
+    save_state(model, folder / WEIGHTS_FILE, half=config == NANO_CONFIG)
     description = ModelDescription(
         name,
         config,

@@ -19,8 +19,9 @@ from segsem.models.registry import NANO_CONFIG, NANO_FRAME_PX, OFFICIAL_CONFIGS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NANO_EMBED_DIM = 32
-NANO_STAGES = (1, 2, 4, 1)
+NANO_EMBED_DIM = 40
+NANO_STAGES = (1, 2, 6, 1)
+NANO_GLOBAL_BLOCKS = (4, 6, 8)
 NANO_D_MODEL = 128
 
 STABILITY_OPTIONS: Mapping[str, bool | float] = {
@@ -82,7 +83,7 @@ def _build_nano() -> SAM2Base:
         embed_dim=NANO_EMBED_DIM,
         num_heads=1,
         stages=NANO_STAGES,
-        global_att_blocks=(4, 6),
+        global_att_blocks=NANO_GLOBAL_BLOCKS,
         window_spec=(8, 4, 8, 4),
         window_pos_embed_bkg_spatial_size=(8, 8),
     )

@@ -110,15 +110,22 @@ def first_difference(wanted: Mapping[str, Tensor], got: Mapping[str, Tensor]) ->
     return f"{extra[0]} is not part of it" if extra else None
 
 
-def save_state(model: nn.Module, path: Path) -> None:
+def save_state(model: nn.Module, path: Path, *, half: bool = False) -> None:
     """Write a model's state dict as safetensors, atomically.
+
+    Parameters
+    ----------
+    model : nn.Module
+    path : Path
+    half : bool
+        Store floating-point numbers in 16 bits, to be loaded into 32.
 
     Raises
     ------
     ExportError
         If it cannot be written.
     """
-    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    state = {k: _stored(v, half) for k, v in model.state_dict().items()}
     try:
         with atomic_path(path) as temporary:
             save_file(state, temporary)
@@ -126,3 +133,8 @@ def save_state(model: nn.Module, path: Path) -> None:
         # safetensors reports a full disk as an error of its own.
         msg = f"Cannot write {path}: {error}. Choose a folder that is writable and has space."
         raise ExportError(msg) from error
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    kept = tensor.detach().cpu().contiguous()
+    return kept.half() if half and kept.is_floating_point() else kept

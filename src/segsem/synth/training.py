@@ -66,9 +66,10 @@ def random_crop(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Draw one random SEM crop and the instances in it.
 
-    Lines and spaces, rectilinear metal, contact and pillar arrays and free-form shapes, from
-    6 to 120 px wide, as bright features, as dark trenches or holes in bright material, or by
-    their rims alone. Made for training: varied rather than metrologically exact.
+    Lines and spaces, rectilinear metal, contact and pillar arrays, free-form shapes, wandering
+    bands and unlike polygons, from 5 to 120 px wide, as bright features, as dark trenches or
+    holes in bright material, or by their rims alone. Made for training: varied rather than
+    metrologically exact.
 
     Parameters
     ----------

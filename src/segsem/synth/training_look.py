@@ -34,6 +34,9 @@ def _rim(rng: np.random.Generator, depth: Field, step: float) -> tuple[Field, fl
     profile = np.exp(-inner if _chance(rng, 0.6) else -0.5 * inner**2)
     if _chance(rng, 0.3):  # backscattered electrons spread the rim into a broad glow
         profile += rng.uniform(0.1, 0.6) * np.exp(-inner / rng.uniform(3.0, 10.0))
+    if _chance(rng, 0.18):  # a sloped wall shows its foot and its top: the foot is the edge
+        wall, sharp = _log_uniform(rng, 2.5, 14.0), _log_uniform(rng, 0.7, 2.5)
+        profile += rng.uniform(0.3, 1.3) * np.exp(-0.5 * ((depth - wall) / sharp) ** 2)
     return (height * profile * np.clip(depth + 0.5, 0, 1)).astype(np.float32), height
 
 
@@ -100,15 +103,17 @@ def _charging(rng: np.random.Generator, image: Field, signal: float) -> Field:
 
 
 def _blur(rng: np.random.Generator, image: Field) -> Field:
-    sigma = _log_uniform(rng, 0.5, 3.0)
+    sigma = _log_uniform(rng, 0.5, 3.0) if _chance(rng, 0.9) else rng.uniform(3.0, 4.5)
     uneven = rng.uniform(0.7, 1.4) if _chance(rng, 0.2) else 1.0
     out: Field = cv2.GaussianBlur(image, (0, 0), sigma, sigmaY=max(sigma * uneven, 0.3))
     return out
 
 
 def _noise(rng: np.random.Generator, image: Field, signal: float) -> Field:
-    """Add shot and detector noise for an edge signal-to-noise ratio of 2 to 20, or hardly any."""
-    ratio = rng.uniform(40, 150) if _chance(rng, 0.15) else _log_uniform(rng, 2.0, 20.0)
+    """Add shot and detector noise for an edge signal-to-noise ratio of 1.5 to 20, or hardly any."""
+    if _chance(rng, 0.12):
+        return _few_electrons(rng, image, signal)
+    ratio = rng.uniform(40, 150) if _chance(rng, 0.15) else _log_uniform(rng, 1.5, 20.0)
     white = rng.standard_normal(image.shape, dtype=np.float32)
     if _chance(rng, 0.25):  # detector bandwidth, or an image that was resampled
         white = cv2.GaussianBlur(white, (0, 0), sigmaX=rng.uniform(0.4, 1.0), sigmaY=0.4)
@@ -117,6 +122,13 @@ def _noise(rng: np.random.Generator, image: Field, signal: float) -> Field:
         shot = np.sqrt(np.maximum(image, 0.02))
         white *= shot / shot.mean()
     return (image + signal / ratio * white).astype(np.float32)
+
+
+def _few_electrons(rng: np.random.Generator, image: Field, signal: float) -> Field:
+    """Count single electrons, as at low dose: discrete greys, and no noise where it is black."""
+    dose = _log_uniform(rng, 3.0, 60.0) / max(signal, 0.05)
+    counts = rng.poisson(np.maximum(image, 0.0) * dose).astype(np.float32) / np.float32(dose)
+    return counts.astype(np.float32)
 
 
 def _display(rng: np.random.Generator, image: Field) -> NDArray[np.uint8]:
@@ -146,7 +158,7 @@ def random_look(rng: np.random.Generator, distance: Field, margin: int) -> NDArr
     -------
     (S, S) uint8 array
     """
-    tone = str(rng.choice(["bright", "dark", "edge"], p=[0.5, 0.38, 0.12]))
+    tone = str(rng.choice(["bright", "dark", "edge"], p=[0.46, 0.36, 0.18]))
     image, signal = _materials(rng, distance, tone)
     if _chance(rng, 0.15):
         _debris(rng, image, signal)

@@ -17,7 +17,7 @@ MARGIN_PX = 8
 
 _OVERSAMPLING = 2
 _FIXED_POINT_BITS = 4
-_MIN_SIZE_PX, _MAX_SIZE_PX = 6.0, 120.0
+_MIN_SIZE_PX, _MAX_SIZE_PX = 5.0, 120.0
 
 
 def smooth_noise(rng: np.random.Generator, side: int, scale_px: float) -> Field:
@@ -69,6 +69,13 @@ class _Sheet:
         placed = (points @ self._matrix + self.side / 2) * _OVERSAMPLING
         fixed = np.round(placed * (1 << _FIXED_POINT_BITS)).astype(np.int32)
         cv2.fillPoly(self.canvas, [fixed], value, cv2.LINE_AA, _FIXED_POINT_BITS)
+
+    def band(self, path: Points, width: float) -> None:
+        """Draw a band along a path (N, 2) of (x, y), round at its ends."""
+        placed = (path @ self._matrix + self.side / 2) * _OVERSAMPLING
+        fixed = np.round(placed * (1 << _FIXED_POINT_BITS)).astype(np.int32)
+        thick = max(1, round(width * _OVERSAMPLING))
+        cv2.polylines(self.canvas, [fixed], False, 255, thick, cv2.LINE_AA, _FIXED_POINT_BITS)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, value: int = 255) -> None:
         """Fill an upright box of the rotated frame."""
@@ -169,11 +176,62 @@ def _blobs(rng: np.random.Generator, sheet: _Sheet) -> float:
     return width / 2
 
 
+def _strokes(rng: np.random.Generator, sheet: _Sheet) -> float:
+    """Bands along smooth wandering curves, at times with ends, at times crossing."""
+    width = _size(rng, sheet.side, 0.25)
+    for _ in range(int(rng.integers(1, 7))):
+        count = int(rng.integers(12, 48))
+        step = max(1.0, 1.6 * sheet.side / count)
+        turns = rng.normal(0, rng.uniform(0.02, 0.35), count)
+        turns = np.convolve(turns, np.ones(5) / 5, mode="same") * min(1.0, step / width * 2)
+        heading = rng.uniform(0, 2 * np.pi) + np.cumsum(turns)
+        path = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1) * step, axis=0)
+        path += rng.uniform(-0.5, 0.5, 2) * sheet.side - path[count // 2]
+        sheet.band(path, width * float(np.exp(rng.normal(0, 0.1))))
+    return width
+
+
+def _polygons(rng: np.random.Generator, sheet: _Sheet) -> float:
+    """Unlike polygons with blunt and sharp corners, at times with a hole or merged."""
+    width = _size(rng, sheet.side)
+    pitch = width * rng.uniform(1.2, 2.5) + 4.0
+    count = int(sheet.side / pitch) + 2
+    rectilinear = rng.random() < 0.5
+    for j in range(-count // 2, count // 2 + 1):
+        for i in range(-count // 2, count // 2 + 1):
+            if rng.random() < 0.25:
+                continue
+            centre = (np.array([i, j]) + rng.uniform(-0.3, 0.3, 2)) * pitch
+            outline = _stairs(rng) if rectilinear else _star(rng)
+            sheet.fill(centre + outline * width / 2)
+            if rng.random() < 0.15 and width > 20:
+                sheet.fill(centre + outline * width * rng.uniform(0.15, 0.3), 0)
+    return width
+
+
+def _stairs(rng: np.random.Generator) -> Points:
+    """An L, T, U or step of a unit square."""
+    a, b = np.sort(rng.uniform(-0.8, 0.8, 2))
+    c, d = rng.uniform(-0.6, 0.6, 2)
+    points = [(-1, -1), (1, -1), (1, c), (b, c), (b, 1), (a, 1), (a, d), (-1, d)]
+    outline: Points = np.array(points, np.float64) * np.array([1.0, rng.choice([-1.0, 1.0])])
+    return outline
+
+
+def _star(rng: np.random.Generator) -> Points:
+    corners = int(rng.integers(3, 9))
+    angles = np.sort(rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, corners, endpoint=False))
+    radii = rng.uniform(0.5, 1.4, corners)
+    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+
+
 _FAMILIES: tuple[tuple[Callable[[np.random.Generator, _Sheet], float], float], ...] = (
-    (_lines, 0.25),
-    (_metal, 0.27),
-    (_array, 0.25),
-    (_blobs, 0.23),
+    (_lines, 0.22),
+    (_metal, 0.22),
+    (_array, 0.21),
+    (_blobs, 0.19),
+    (_strokes, 0.08),
+    (_polygons, 0.08),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from segsem.core.files import atomic_path
 
@@ -33,18 +34,17 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / HISTORY_FILE
-        self._values: dict[str, list[float]] = {}
+        self._values: dict[str, list[Any]] = {}
 
-    def record(self, **values: float) -> None:
-        """Take values by the names of their columns."""
+    def record(self, **values: Any) -> None:
+        """Take values (numbers, or tensors of one) by the names of their columns."""
         for name, value in values.items():
             self._values.setdefault(name, []).append(value)
 
-    def write_row(self, step: int, size_px: int, learning_rate: float) -> None:
-        """Append a row of the means, and start anew."""
-        row: dict[str, object] = {
-            name: f"{sum(values) / len(values):.5f}" for name, values in self._values.items()
-        }
+    def write_row(self, step: int, size_px: int, learning_rate: float) -> dict[str, float]:
+        """Append a row of the means, start anew, and return the means."""
+        means = {name: float(sum(values)) / len(values) for name, values in self._values.items()}
+        row: dict[str, object] = {name: f"{mean:.5f}" for name, mean in means.items()}
         row |= {"step": step, "size_px": size_px, "lr": f"{learning_rate:.2e}"}
         self._values.clear()
         fresh = not self._path.is_file()
@@ -53,6 +53,7 @@ class History:
             if fresh:
                 writer.writeheader()
             writer.writerow(row)
+        return means
 
     def cut_after(self, step: int) -> None:
         """Drop the rows of steps that a resumed run goes through again."""

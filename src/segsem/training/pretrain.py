@@ -2,98 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from segsem.core.files import write_json
 from segsem.core.progress import Progress
 from segsem.models.build import NANO_D_MODEL, build_model
 from segsem.models.registry import NANO_CONFIG
-from segsem.training.augmentation import augment
-from segsem.training.batch import Batch, make_batch
-from segsem.training.crop_stream import CropStream
+from segsem.training.curriculum import CURRICULA, SMALL, Stage
+from segsem.training.example_stream import ExampleStream, default_workers
 from segsem.training.history import History
 from segsem.training.trainer import AuxiliaryHead, Trainer, TrainOptions
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
 
+__all__ = ["CURRICULA", "RECIPES", "TrainOptions", "pretrain_nano"]
+
 OPTIONS_FILE = "options.json"
 
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage of the curriculum.
-
-    Attributes
-    ----------
-    share : float
-        Share of all steps.
-    size_px : int
-        Side of the crops.
-    n_crops, n_objects : int
-        Crops of a batch, and objects of a crop.
-    fresh : int
-        Crops of a batch that are new; the others were seen a few times, with other augmentation.
-    """
-
-    share: float
-    size_px: int
-    n_crops: int
-    n_objects: int
-    fresh: int
-
-
-CURRICULUM = (
-    Stage(0.60, 128, 8, 5, 4),
-    Stage(0.40, 256, 4, 5, 2),
-)
-
-
-class StagedCrops:
-    """Batches of the curriculum, by step; one crop process at a time."""
-
-    def __init__(self, options: TrainOptions, curriculum: tuple[Stage, ...] = CURRICULUM) -> None:
-        self._options = options
-        ends = np.cumsum([stage.share for stage in curriculum]) * options.steps
-        self._ends = [round(float(end)) for end in ends]
-        self._curriculum = curriculum
-        self._stage: int | None = None
-        self._stream: CropStream | None = None
-
-    def stage_of(self, step: int) -> int:
-        """Index of the stage a step belongs to."""
-        past = [i for i, end in enumerate(self._ends) if step < end]
-        return past[0] if past else len(self._curriculum) - 1
-
-    def batch(self, step: int, rng: np.random.Generator) -> Batch:
-        """Draw the batch of a step."""
-        number = self.stage_of(step)
-        stage = self._curriculum[number]
-        if self._stream is None or self._stage != number:
-            self.close()
-            start = 0 if number == 0 else self._ends[number - 1]
-            self._stream = CropStream(
-                self._options.seed, stage.size_px, stage.fresh, first=step - start
-            )
-            self._stage = number
-        crops = [augment(rng, crop) for crop in self._stream.draw(rng, stage.n_crops)]
-        return make_batch(rng, crops, stage.n_objects)
-
-    def close(self) -> None:
-        """End the crop process."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+RECIPES: dict[str, dict[str, Any]] = {
+    "small": {},
+    "large": {
+        "learning_rate": 1e-3,
+        "final_learning_rate": 5e-6,
+        "warmup_steps": 250,
+        "ema_decay": 0.9985,
+        "checkpoint_every": 300,
+        "history_every": 50,
+        "bf16": True,
+    },
+}
+"""Options that go with a curriculum, where they are not the defaults."""
 
 
 def pretrain_nano(
-    folder: Path, options: TrainOptions, resume: bool = False, device: str = "cpu"
+    folder: Path,
+    options: TrainOptions,
+    resume: bool = False,
+    device: str = "cpu",
+    curriculum: Sequence[Stage] = SMALL,
+    workers: int | None = None,
 ) -> Generator[Progress, None, SAM2Base]:
     """Train `segsem-nano` from random weights.
 
@@ -108,6 +61,9 @@ def pretrain_nano(
     resume : bool
         Go on from the folder's checkpoint.
     device : str
+    curriculum : sequence of Stage
+    workers : int, optional
+        Processes that draw examples; the result does not depend on it.
 
     Yields
     ------
@@ -123,9 +79,10 @@ def pretrain_nano(
     ExportError
         If the folder cannot be written to.
     TaskError
-        If the loss is no longer finite, or the process that draws crops died.
+        If the loss is no longer finite, or a process that draws examples died.
     """
-    write_json(folder / OPTIONS_FILE, asdict(options))
+    settings = {**asdict(options), "curriculum": [asdict(stage) for stage in curriculum]}
+    write_json(folder / OPTIONS_FILE, settings)
     torch.manual_seed(options.seed)
     model = build_model(NANO_CONFIG).to(device)
     auxiliary = AuxiliaryHead(NANO_D_MODEL // 8).to(device)
@@ -134,9 +91,13 @@ def pretrain_nano(
         yield Progress(trainer.step, options.steps, "resumed")
     else:
         History(folder).cut_after(0)
-    crops = StagedCrops(options)
-    try:
-        yield from trainer.run(crops.batch)
-    finally:
-        crops.close()
+    with ExampleStream(
+        options.seed,
+        options.steps,
+        curriculum,
+        options.box_share,
+        first=trainer.step,
+        workers=workers or default_workers(),
+    ) as examples:
+        yield from trainer.run(examples.batch)
     return trainer.averaged

@@ -70,12 +70,13 @@ def draw_plans(rng: np.random.Generator, box_share: float, count: int) -> list[P
     count : int
         Number of objects.
     """
-    style = rng.random()
-    if style < 0.5 * (1.0 - box_share):
-        return [PromptPlan(False, 1, 0)] * count
-    if style < 0.5 * (1.0 - box_share) + 0.25 * box_share:
+    # Most steps are of one kind: a mixture pads its prompts, as nobody's real prompt is padded.
+    style = rng.random() / 0.7
+    if style < 1.0 - box_share:
+        return [PromptPlan(False, 1 if rng.random() < 0.85 else 2, 0)] * count
+    if style < 1.0 - 0.5 * box_share:
         return [PromptPlan(True, 0, 0)] * count
-    if style < 0.5:
+    if style < 1.0:
         n_positive, n_negative = int(rng.integers(1, 4)), int(rng.integers(0, 3))
         return [PromptPlan(True, n_positive, n_negative)] * count
     return [_draw_plan(rng, box_share) for _ in range(count)]
@@ -110,7 +111,7 @@ def simulate(
     -------
     SimulatedPrompts
     """
-    n_points = 2 + max(plan.n_positive + plan.n_negative for plan in plans)
+    n_points = 2 + max((plan.n_positive + plan.n_negative for plan in plans), default=0)
     points = np.zeros((len(masks), n_points, 2), dtype=np.float32)
     kinds = np.full((len(masks), n_points), PADDING, dtype=np.int64)
     for i, (mask, plan) in enumerate(zip(masks, plans, strict=True)):

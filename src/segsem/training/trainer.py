@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -24,14 +25,10 @@ from segsem.segmentation.sam2_forward import (
     normalise_pixels,
 )
 from segsem.training.batch import Batch
+from segsem.training.corrections import correction_clicks
 from segsem.training.history import History
 from segsem.training.losses import LossParts, prompt_loss
-from segsem.training.prompt_simulation import (
-    SimulatedPrompts,
-    correction_click,
-    draw_plans,
-    simulate,
-)
+from segsem.training.priors import prior_logits
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -58,8 +55,8 @@ class TrainOptions:
     weight_decay, grad_clip, ema_decay : float
     box_share : float
         Share of objects that are asked for with a box.
-    correction_share : float
-        Share of steps with a round of correction clicks.
+    round_shares : tuple of float
+        Shares of steps with no, one, two ... rounds of correction clicks.
     checkpoint_every, history_every : int
         In steps.
     bf16 : bool
@@ -75,7 +72,7 @@ class TrainOptions:
     grad_clip: float = 1.0
     ema_decay: float = 0.998
     box_share: float = 0.5
-    correction_share: float = 0.5
+    round_shares: tuple[float, ...] = (0.45, 0.35, 0.2)
     checkpoint_every: int = 200
     history_every: int = 20
     bf16: bool = False
@@ -92,11 +89,24 @@ class AuxiliaryHead(nn.Module):
             nn.Conv2d(16, 2, kernel_size=1),
         )
 
-    def loss(self, features: Tensor, share: Tensor) -> Tensor:
-        """Cross-entropy of foreground and edge for the foreground share (B, h, w) of each cell."""
+    def loss(self, features: Tensor, share: Tensor, known: Tensor) -> Tensor:
+        """Cross-entropy of foreground and edge.
+
+        Parameters
+        ----------
+        features : (B, C, h, w) tensor
+        share : (B, h, w) tensor
+            Foreground share of each cell.
+        known : (B,) tensor
+            1 where the foreground is known; where it is not, the edge alone counts.
+        """
         edge = ((share > 0.02) & (share < 0.98)).float()
         wanted = torch.stack([share, edge], dim=1)
-        return F.binary_cross_entropy_with_logits(self.layers(features).float(), wanted)
+        loss = F.binary_cross_entropy_with_logits(
+            self.layers(features).float(), wanted, reduction="none"
+        ).mean(dim=(-2, -1))
+        loss = loss * torch.stack([known, torch.ones_like(known)], dim=1)
+        return loss.sum() / (known.sum() + len(known))
 
 
 class Trainer:
@@ -137,16 +147,15 @@ class Trainer:
             fused=True,
         )
         self._history = History(folder)
+        self._last_loss = math.nan
 
-    def run(
-        self, batches: Callable[[int, np.random.Generator], Batch]
-    ) -> Generator[Progress, None, None]:
+    def run(self, batches: Callable[[int], Batch]) -> Generator[Progress, None, None]:
         """Train from the present step to the last one; closing the generator keeps what is done.
 
         Parameters
         ----------
         batches : callable
-            (step, generator of this step) to Batch.
+            From the step's number to its batch.
 
         Yields
         ------
@@ -160,17 +169,16 @@ class Trainer:
         """
         self.model.train()
         while self.step < self.options.steps:
-            rng = np.random.default_rng([self.options.seed, self.step])
-            batch = batches(self.step, rng)
-            loss = self._train_step(batch, rng) if len(batch.masks) else math.nan
+            batch = batches(self.step)
+            if len(batch.frame_index):
+                self._train_step(batch)
             self.step += 1
             if self.step % self.options.history_every == 0:
-                side = batch.grey.shape[-1]
-                self._history.write_row(self.step, side, self.learning_rate(self.step))
+                self._write_history(batch.grey.shape[-1])
             if self.step % self.options.checkpoint_every == 0:
                 self.save()
             try:
-                yield Progress(self.step, self.options.steps, f"loss {loss:.3f}")
+                yield Progress(self.step, self.options.steps, f"loss {self._last_loss:.3f}")
             except GeneratorExit:
                 self.save()
                 raise
@@ -212,80 +220,95 @@ class Trainer:
         span = options.learning_rate - options.final_learning_rate
         return warmup * (options.final_learning_rate + span * turn)
 
-    def _train_step(self, batch: Batch, rng: np.random.Generator) -> float:
+    def _train_step(self, batch: Batch) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate(self.step)
-        loss = self._loss(batch, rng)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            msg = f"The loss is {value} at step {self.step}. Resume with a lower learning rate."
-            raise TaskError(msg)
+        loss = self._loss(batch)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._trained, self.options.grad_clip)
         self._optimizer.step()
         self._average()
-        self._history.record(loss=value)
-        return value
+        self._history.record(loss=loss.detach())
 
-    def _loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+    def _write_history(self, side_px: int) -> None:
+        # Only here does a GPU have to be waited for.
+        row = self._history.write_row(self.step, side_px, self.learning_rate(self.step))
+        self._last_loss = row.get("loss", math.nan)
+        if "loss" in row and not math.isfinite(self._last_loss):
+            msg = (
+                f"The loss is no longer finite at step {self.step}. Lower the learning rate and "
+                "go on from the last checkpoint."
+            )
+            raise TaskError(msg)
+
+    def _loss(self, batch: Batch) -> Tensor:
         device = self.model.device
+        rng = np.random.default_rng([self.options.seed, self.step])
+        generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+        rounds = 1 + int(rng.choice(len(self.options.round_shares), p=self.options.round_shares))
+        labels = _tensor(batch.labels, device)
+        # One region for all rounds: the weights are converted once.
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.options.bf16):
             features = encode_pixels(self.model, _pixels(batch, device))
-        share = F.avg_pool2d(torch.from_numpy(batch.masks).to(device).float(), 4)
-        plans = draw_plans(rng, self.options.box_share, len(batch.masks))
-        background = ~batch.features[batch.frame_index]
-        prompts = simulate(rng, batch.masks, background, plans)
-        rounds = 2 if rng.random() < self.options.correction_share else 1
-        total = self._rounds(batch, features, share, prompts, rng, rounds)
+            total = self._rounds(batch, features, labels, generator, rounds)
         if self.auxiliary is not None:
-            foreground = torch.from_numpy(batch.features).to(device).float()
-            total = total + self.auxiliary.loss(
-                features.high_res[0].float(), F.avg_pool2d(foreground, 4)
-            )
+            foreground = F.avg_pool2d((labels > 0).float(), 4)
+            known = 1.0 - _tensor(batch.inverted, device).float()
+            total = total + self.auxiliary.loss(features.high_res[0].float(), foreground, known)
         return total
 
     def _rounds(
         self,
         batch: Batch,
         features: Features,
-        share: Tensor,
-        prompts: SimulatedPrompts,
-        rng: np.random.Generator,
+        labels: Tensor,
+        generator: torch.Generator,
         rounds: int,
     ) -> Tensor:
-        index = torch.from_numpy(batch.frame_index).to(share.device)
+        device = labels.device
+        index = _tensor(batch.frame_index, device)
+        target = labels[index] == _tensor(batch.object_label, device)[:, None, None]
+        points = _tensor(batch.prompts.points_xy, device)
+        kinds = _tensor(batch.prompts.labels, device)
         per_prompt = features.take(index)
-        previous: Tensor | None = None
-        total = share.new_zeros(())
+        previous = prior_logits(batch.prior, target.float(), generator)
+        clear = _tensor(batch.prompts.boxed, device)
+        total = points.new_zeros(())
         for number in range(rounds):
-            logits, iou_pred, parts = self._ask(per_prompt, prompts, previous, share)
+            # A box, or anything known before, leaves no other reading open.
+            weight = torch.where(
+                clear | (previous is not None), OTHER_WEIGHT_CLEAR, OTHER_WEIGHT_AMBIGUOUS
+            )
+            logits, iou_pred, parts = self._ask(per_prompt, points, kinds, previous, target, weight)
             total = total + parts.total / rounds
             self._record_round(number, parts)
             if number + 1 < rounds:
                 previous = _ranked_first(logits.detach(), iou_pred.detach())
-                prompts = _corrected(rng, prompts, previous, batch.masks)
+                predicted = _at_frame_resolution(previous, target.shape[-1])[:, 0] > 0
+                clicks, click_kinds = correction_clicks(predicted, target, generator)
+                points = torch.cat([points, clicks[:, None]], dim=1)
+                kinds = torch.cat([kinds, click_kinds[:, None]], dim=1)
         return total
 
     def _ask(
         self,
         features: Features,
-        prompts: SimulatedPrompts,
+        points: Tensor,
+        kinds: Tensor,
         previous: Tensor | None,
-        share: Tensor,
+        target: Tensor,
+        other_weight: Tensor,
     ) -> tuple[Tensor, Tensor, LossParts]:
-        device = share.device
-        points = torch.from_numpy(prompts.points_xy).to(device)
-        labels = torch.from_numpy(prompts.labels).to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.options.bf16):
-            logits, iou_pred, score = decode_all_masks(
-                self.model, features, points, labels, masks=previous
-            )
-        logits, iou_pred, score = logits.float(), iou_pred.float(), score.float()
-        # A box (or a correction) leaves no other reading open: all three masks learn from it.
-        clear = torch.from_numpy(prompts.boxed).to(device) | (previous is not None)
-        weight = torch.where(clear, OTHER_WEIGHT_CLEAR, OTHER_WEIGHT_AMBIGUOUS)
-        parts = prompt_loss(logits, iou_pred, score, share, weight)
+        logits, iou_pred, score = decode_all_masks(
+            self.model, features, points, kinds, masks=previous
+        )
+        with torch.autocast(points.device.type, enabled=False):
+            logits, iou_pred, score = logits.float(), iou_pred.float(), score.float()
+            # Compared pixel by pixel, as the masks are used: at the decoder's own quarter of the
+            # resolution nothing would teach it where within a cell an edge lies.
+            full = _at_frame_resolution(logits, target.shape[-1])
+            parts = prompt_loss(full, iou_pred, score, target.float(), other_weight)
         return logits, iou_pred, parts
 
     @torch.no_grad()
@@ -296,23 +319,28 @@ class Trainer:
 
     def _record_round(self, number: int, parts: LossParts) -> None:
         if number > 0:
-            self._history.record(corrected_iou=float(parts.ranked_iou))
+            self._history.record(corrected_iou=parts.ranked_iou)
             return
         self._history.record(
-            focal=float(parts.focal),
-            dice=float(parts.dice),
-            iou_loss=float(parts.iou),
-            best_iou=float(parts.best_iou),
-            ranked_iou=float(parts.ranked_iou),
+            focal=parts.focal,
+            dice=parts.dice,
+            iou_loss=parts.iou,
+            best_iou=parts.best_iou,
+            ranked_iou=parts.ranked_iou,
         )
 
 
+def _tensor(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    # A copy: arrays that came through a pipe are read-only.
+    return torch.from_numpy(np.array(array)).to(device, non_blocking=True)
+
+
 def _pixels(batch: Batch, device: torch.device) -> Tensor:
-    pixels = normalise_pixels(torch.from_numpy(batch.grey).to(device))
-    for i, (height, width) in enumerate(batch.filled_px.tolist()):
-        pixels[i, :, height:] = 0.0
-        pixels[i, :, :, width:] = 0.0
-    return pixels
+    pixels = normalise_pixels(_tensor(batch.grey, device))
+    at = torch.arange(batch.grey.shape[-1], device=device)
+    filled = _tensor(batch.filled_px, device)
+    rows, cols = at < filled[:, :1], at < filled[:, 1:]
+    return pixels * (rows[:, :, None] & cols[:, None, :]).unsqueeze(1)
 
 
 def _ranked_first(logits: Tensor, iou_pred: Tensor) -> Tensor:
@@ -321,14 +349,8 @@ def _ranked_first(logits: Tensor, iou_pred: Tensor) -> Tensor:
     return logits[torch.arange(len(logits), device=logits.device), best].unsqueeze(1)
 
 
-def _corrected(
-    rng: np.random.Generator, prompts: SimulatedPrompts, previous: Tensor, masks: Any
-) -> SimulatedPrompts:
-    frame_px = masks.shape[-1]
-    full = F.interpolate(previous, size=(frame_px, frame_px), mode="bilinear", align_corners=False)
-    predicted = (full[:, 0] > 0).cpu().numpy()
-    clicks = [correction_click(rng, p, m) for p, m in zip(predicted, masks, strict=True)]
-    return prompts.with_clicks(np.array(clicks, dtype=np.float64))
+def _at_frame_resolution(logits: Tensor, side_px: int) -> Tensor:
+    return F.interpolate(logits, size=(side_px, side_px), mode="bilinear", align_corners=False)
 
 
 def _decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ def test_official_state_dict_is_what_sam2_itself_builds(family: str) -> None:
 def test_nano_is_small_and_in_evaluation_mode() -> None:
     model = build_model("segsem-nano")
 
-    assert count_parameters(model) * 4 <= 12e6
+    # Stored in 16 bits: what comes with the package stays under 12 MB.
+    assert count_parameters(model) * 2 <= 12e6
     assert not model.training
 
 

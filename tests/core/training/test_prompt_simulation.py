@@ -94,7 +94,7 @@ def test_a_perfect_answer_is_confirmed_with_a_click_inside() -> None:
 
 def test_plans_mix_boxes_and_clicks_in_the_share_asked_for() -> None:
     rng = np.random.default_rng(0)
-    plans = [plan for _ in range(400) for plan in draw_plans(rng, 0.6, 10)]
+    plans = [plan for _ in range(2000) for plan in draw_plans(rng, 0.6, 10)]
 
     assert np.mean([plan.box for plan in plans]) == pytest.approx(0.6, abs=0.06)
     assert all(plan.box or plan.n_positive > 0 for plan in plans)

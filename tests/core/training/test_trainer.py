@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from segsem.core.exceptions import TaskError
 from segsem.core.progress import run_to_completion
 from segsem.models.build import build_model
 from segsem.training.batch import Batch, make_batch
-from segsem.training.pretrain import CURRICULUM, StagedCrops
+from segsem.training.curriculum import LARGE, SMALL, Stage, stage_at
 from segsem.training.trainer import AuxiliaryHead, Trainer, TrainOptions
 
 SIDE = 64
 
 
-def squares(_step: int, rng: np.random.Generator) -> Batch:
+def squares(step: int) -> Batch:
+    rng = np.random.default_rng([4, step])
     crops = []
     for _ in range(2):
         labels = np.zeros((SIDE, SIDE), dtype=np.int32)
@@ -24,7 +27,7 @@ def squares(_step: int, rng: np.random.Generator) -> Batch:
         labels[row : row + 30, col : col + 30] = 1
         image = np.where(labels > 0, 200, 40) + rng.normal(0, 5, labels.shape)
         crops.append((image.astype(np.uint8), labels))
-    return make_batch(rng, crops, 2)
+    return make_batch(rng, crops, 2, inverted_share=0.0)
 
 
 def trainer(folder: Path, steps: int) -> Trainer:
@@ -109,10 +112,19 @@ def test_it_learns(tmp_path: Path) -> None:
     assert float(rows[-1]["loss"]) < 0.6 * float(rows[0]["loss"])
 
 
-def test_curriculum_covers_all_steps_in_order() -> None:
-    crops = StagedCrops(TrainOptions(steps=1000))
-    stages = [crops.stage_of(step) for step in range(1000)]
+@pytest.mark.parametrize("curriculum", [SMALL, LARGE])
+def test_curriculum_covers_all_steps_in_order(curriculum: tuple[Stage, ...]) -> None:
+    stages = [curriculum.index(stage_at(step, 1000, curriculum)) for step in range(1000)]
 
     assert stages == sorted(stages)
-    assert set(stages) == set(range(len(CURRICULUM)))
-    assert stages.count(0) == round(CURRICULUM[0].share * 1000)
+    assert set(stages) == set(range(len(curriculum)))
+    assert stages.count(0) == round(curriculum[0].share * 1000)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_remedy(tmp_path: Path) -> None:
+    some = trainer(tmp_path, 4)
+    with torch.no_grad():
+        some.model.sam_mask_decoder.iou_token.weight.fill_(math.nan)
+
+    with pytest.raises(TaskError, match="Lower the learning rate"):
+        run_to_completion(some.run(squares))

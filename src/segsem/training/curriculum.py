@@ -1,0 +1,45 @@
+"""The curriculum of `segsem-nano`: from small crops to whole frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a curriculum.
+
+    Attributes
+    ----------
+    share : float
+        Share of all steps.
+    size_px : int
+        Side of the crops.
+    n_crops, n_objects : int
+        Crops of a batch, and objects of a crop.
+    """
+
+    share: float
+    size_px: int
+    n_crops: int
+    n_objects: int
+
+
+SMALL = (Stage(0.5, 128, 8, 5), Stage(0.5, 256, 4, 5))
+"""For two CPU cores."""
+
+LARGE = (Stage(0.15, 128, 128, 8), Stage(0.85, 256, 80, 8))
+"""For a GPU."""
+
+CURRICULA = {"small": SMALL, "large": LARGE}
+
+
+def stage_at(step: int, steps: int, curriculum: Sequence[Stage]) -> Stage:
+    """Stage that a step of a run of so many steps belongs to."""
+    end = 0.0
+    for stage in curriculum:
+        end += stage.share
+        if step < round(end * steps):
+            return stage
+    return curriculum[-1]
