@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from psygnal import Signal
 
 from napari_segsem._history import History, Step
@@ -16,6 +16,9 @@ from segsem.segmentation.prompts import Prompts
 
 REPLACES_IOU = 0.5
 """A new object that overlaps an accepted one this much is a correction of it."""
+
+
+Painter = Callable[[tuple[slice, slice], LabelArray], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Annotation:
         self.candidates: Candidates | None = None
         self.choice = 0
         self.history = History()
+        self.paint: Painter = self._paint_array
+        """How label values get into `labels`; a viewer's layer may do it, and draw that part."""
 
     def add_point(self, point_rc: tuple[float, float], label: int) -> None:
         """Add a click: 1 belongs to the object, 0 does not."""
@@ -196,10 +201,13 @@ class Annotation:
     def _paint(
         self,
         slices: tuple[slice, slice],
-        values: npt.NDArray[np.int32],
+        values: LabelArray,
         objects: dict[int, AcceptedObject],
     ) -> None:
-        # In place: the viewer's layer shows this very array.
-        self.labels[slices] = values
+        self.paint(slices, values)
         self.objects = objects
         self.objects_changed.emit()
+
+    def _paint_array(self, slices: tuple[slice, slice], values: LabelArray) -> None:
+        # In place: the viewer's layer shows this very array.
+        self.labels[slices] = values

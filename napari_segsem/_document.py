@@ -12,7 +12,7 @@ from napari_segsem._annotation import Annotation
 from napari_segsem._review import Review
 from segsem.core.types import PixelSize
 from segsem.imaging.image import SEMImage
-from segsem.imaging.normalise import normalise
+from segsem.imaging.normalise import grey_limits, normalise
 
 PIXEL_UNITS = ("pixel", "pixel")
 NM_UNITS = ("nm", "nm")
@@ -30,6 +30,16 @@ class Document:
     def grey(self) -> npt.NDArray[np.uint8]:
         """(H, W) grey values that SAM2 sees: independent of the viewer's contrast."""
         return normalise(self.image)
+
+    @cached_property
+    def display_limits(self) -> tuple[float, float]:
+        """Range of the sample's own grey values, the data bar's black and white left out."""
+        low, high = grey_limits(self.image)
+        return (low, high) if high > low else (low, low + 1.0)
+
+    def prepare(self) -> None:
+        """Compute what showing and prompting need: takes long, so not in the GUI's thread."""
+        _ = self.grey, self.display_limits
 
     @property
     def model_grey(self) -> npt.NDArray[np.uint8]:

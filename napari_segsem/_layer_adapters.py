@@ -15,9 +15,8 @@ from napari_segsem._keymap import PROMPT_KEYS, bind_hold_to_pan, bind_keys, unbi
 from napari_segsem._prompt_mouse import PromptMouse
 from napari_segsem._session import Session
 from napari_segsem._tasks import soon
-from segsem.core.exceptions import SegSemError
+from segsem.core.types import LabelArray
 from segsem.imaging.image import SEMImage
-from segsem.imaging.read import read_image
 
 BOX_WIDTH_PX = 2.0
 
@@ -108,22 +107,20 @@ class AnnotateLayers:
     def _adopt(self, layer: Image) -> None:
         if any(layer is known for known in self._adopted.values()):
             return
-        image = layer.metadata.get(_layers.IMAGE_KEY) or self._read_source(layer)
-        if image is None:
+        image = layer.metadata.get(_layers.IMAGE_KEY)
+        if image is not None:
+            self._take_over(layer, image)
+        elif layer.source.path is not None:
+            # Read again: napari's own readers drop what the vendor wrote.
+            path = Path(str(layer.source.path))
+            self._session.fetch(path, lambda document: self._take_over(layer, document.image))
+
+    def _take_over(self, layer: Image, image: SEMImage) -> None:
+        if layer not in self._viewer.layers:
             return
         if image.shape == layer.data.shape:
             self._adopted[image.sha256] = layer
         self._session.open_image(image)
-
-    def _read_source(self, layer: Image) -> SEMImage | None:
-        """Read the layer's file again: napari's own readers drop what the vendor wrote."""
-        if layer.source.path is None:
-            return None
-        try:
-            return read_image(Path(str(layer.source.path)))
-        except SegSemError as error:
-            self._session.tell_error(str(error))
-            return None
 
     def _show(self) -> None:
         document = self._session.document
@@ -185,7 +182,7 @@ class AnnotateLayers:
             self._viewer.layers.move(self._viewer.layers.index(layer), 0)
         elif layer.data is not document.image.data:
             layer.data = document.image.data
-            layer.contrast_limits_range = layer.contrast_limits = _layers.contrast_limits(document)
+            layer.contrast_limits_range = layer.contrast_limits = document.display_limits
             layer.name = document.image.name
         return layer
 
@@ -210,16 +207,16 @@ class AnnotateLayers:
             _layers.place(layer, document)
             return
         px_y, px_x = document.scale
-        layer.units = document.units
-        layer.scale = ((height - first) * px_y, width * px_x)
-        layer.translate = ((first + height - 1) / 2 * px_y, (width - 1) / 2 * px_x)
+        scale = ((height - first) * px_y, width * px_x)
+        centre = ((first + height - 1) / 2 * px_y, (width - 1) / 2 * px_x)
+        _layers.place_at(layer, scale, centre, document.units)
 
     def _connect(self, document: Document) -> None:
         annotation = document.annotation
+        annotation.paint = lambda slices, values: self._paint(annotation.labels, slices, values)
         for signal, slot in (
             (annotation.prompts_changed, self._show_prompts),
             (annotation.candidates_changed, self._show_preview),
-            (annotation.objects_changed, self._show_objects),
         ):
             signal.disconnect(slot, missing_ok=True)
             signal.connect(slot)
@@ -234,7 +231,8 @@ class AnnotateLayers:
     def _show_box(self, box_rc: tuple[float, float, float, float] | None) -> None:
         layer = self._layers[_layers.BOX]
         if box_rc is None or self._document is None:
-            layer.data = np.zeros((0, 2, 2))
+            if len(layer.data):
+                layer.data = np.zeros((0, 2, 2))
             return
         row0, col0, row1, col1 = box_rc
         corners = np.array([[row0, col0], [row0, col1], [row1, col1], [row1, col0]])
@@ -247,16 +245,26 @@ class AnnotateLayers:
         annotation, layer = self._document.annotation, self._layers[_layers.PREVIEW]
         mask = annotation.chosen_mask
         if mask is None or annotation.candidates is None:
-            layer.data = np.zeros((1, 1), dtype=np.uint8)
-            _layers.place(layer, self._document)
+            if layer.data.any():
+                layer.data = np.zeros((1, 1), dtype=np.uint8)
+            # Moving an empty layer back would draw it once more for nothing.
+            scale, units = self._document.scale, self._document.units
+            _layers.place_at(layer, scale, layer.translate, units)
             return
         # A small layer moved to its window: the whole image is never drawn anew for one click.
         layer.data = mask.astype(np.uint8)
         _layers.place(layer, self._document, annotation.candidates.offset_rc)
 
-    def _show_objects(self) -> None:
-        if _layers.OBJECTS in self._layers:
-            self._layers[_layers.OBJECTS].refresh()
+    def _paint(self, labels: LabelArray, slices: tuple[slice, slice], values: LabelArray) -> None:
+        """Paint objects through the layer, which then draws that part and not the whole image."""
+        layer = self._layers.get(_layers.OBJECTS)
+        if layer is None or layer.data is not labels:
+            labels[slices] = values
+            return
+        rows, cols = np.nonzero(labels[slices] != values)
+        if len(rows):
+            at = (rows + slices[0].start, cols + slices[1].start)
+            layer.data_setitem(at, values[rows, cols])
 
     def _set_visible(self, visible: bool) -> None:
         for name in (_layers.OBJECTS, _layers.PREVIEW, _layers.BOX, _layers.PROMPTS):

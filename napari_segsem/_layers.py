@@ -53,27 +53,31 @@ def placement(document: Document, offset_rc: tuple[int, int] = (0, 0)) -> dict[s
 
 
 def place(layer: Any, document: Document, offset_rc: tuple[int, int] = (0, 0)) -> None:
-    """Move an existing layer onto a document's image."""
-    for name, value in placement(document, offset_rc).items():
-        setattr(layer, name, value)
+    """Move an existing layer onto a document's image.
+
+    napari slices and draws a layer anew for each of these, be it the same as before.
+    """
+    place_at(layer, **placement(document, offset_rc))
+
+
+def place_at(layer: Any, scale: Any, translate: Any, units: Any) -> None:
+    """Give a layer another scale, position and units, as far as they differ."""
+    if not np.array_equal(layer.scale, scale):
+        layer.scale = scale
+    if not np.array_equal(layer.translate, translate):
+        layer.translate = translate
+    layer.units = units
 
 
 def image_layer(document: Document) -> Image:
     """Grey image with the file's own values."""
-    low, high = contrast_limits(document)
     return Image(
         document.image.data,
         name=document.image.name,
         colormap="gray",
-        contrast_limits=(low, high),
+        contrast_limits=document.display_limits,
         **placement(document),
     )
-
-
-def contrast_limits(document: Document) -> tuple[float, float]:
-    """Range of the sample's own grey values, the data bar's black and white left out."""
-    low, high = np.percentile(document.image.valid_data, [0.1, 99.9])
-    return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
 
 
 def data_bar_layer() -> Image:
@@ -114,7 +118,10 @@ def show_points(
     layer: Points, points_rc: Sequence[tuple[float, float]], labels: Sequence[int]
 ) -> None:
     """Show clicks in a prompts layer."""
-    layer.data = np.asarray(points_rc, dtype=float).reshape(-1, 2)
+    wanted = np.asarray(points_rc, dtype=float).reshape(-1, 2)
+    if len(wanted) == 0 and len(layer.data) == 0:
+        return
+    layer.data = wanted
     if len(points_rc):
         layer.face_color = [POINT_COLORS[label] for label in labels]
         layer.symbol = [POINT_SYMBOLS[label] for label in labels]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_segsem._document import Document
-from napari_segsem._layers import IMAGE_KEY, contrast_limits, placement
+from napari_segsem._layers import IMAGE_KEY, placement
 from segsem.core.exceptions import InputError
 from segsem.imaging.manifest import read_manifest
 from segsem.imaging.read import read_image
@@ -65,7 +65,7 @@ def _sample(family: str) -> list[LayerTuple]:
             described = {
                 "name": document.image.name,
                 "colormap": "gray",
-                "contrast_limits": contrast_limits(document),
+                "contrast_limits": document.display_limits,
                 "metadata": {IMAGE_KEY: document.image},
                 **placement(document),
             }

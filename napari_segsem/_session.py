@@ -15,13 +15,13 @@ from psygnal import Signal
 
 from napari_segsem._annotation import Annotation
 from napari_segsem._document import Document
+from napari_segsem._documents import Background, Documents, run_now
 from napari_segsem._review import Review
 from segsem.core.exceptions import SegSemError
 from segsem.core.extraction import Extraction
 from segsem.engine.answers import Candidates, EngineState, StaleAnswerError
 from segsem.engine.client import EngineClient
 from segsem.imaging.image import SEMImage
-from segsem.imaging.read import read_image
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ class Session:
         Runs a callable in the panels' thread.
     model : str
         Name of the model.
+    background : callable
+        Where images are read; at once in the caller's thread by default.
     """
 
     document_changed = Signal()
@@ -46,21 +48,24 @@ class Session:
     engine_changed = Signal()
     message = Signal(str, bool)
 
-    def __init__(self, dispatch: Dispatch, model: str = DEFAULT_MODEL) -> None:
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        model: str = DEFAULT_MODEL,
+        background: Background = run_now,
+    ) -> None:
         self.model = model
         self.engine_state = EngineState.STOPPED
         self.engine_message = ""
         self._dispatch = dispatch
         self._engine = EngineClient(model, self._on_engine_state)
-        self._documents: dict[Path | int, Document] = {}
-        self._keys: list[Path | int] = []
-        self._index = 0
+        self._documents = Documents(background, self._show, self.tell_error)
         self._closed = False
 
     @property
     def document(self) -> Document | None:
         """The image that is shown."""
-        return self._documents.get(self._keys[self._index]) if self._keys else None
+        return self._documents.current
 
     @property
     def annotation(self) -> Annotation | None:
@@ -75,41 +80,23 @@ class Session:
     @property
     def position(self) -> tuple[int, int]:
         """Number of the image shown, and of all that are open."""
-        return self._index + 1, len(self._keys)
+        return self._documents.position
 
     def open_files(self, paths: Sequence[Path]) -> None:
-        """Open images; the first of them is shown, the others are read when they are reached."""
-        fresh = [path.resolve() for path in paths]
-        if not fresh:
-            return
-        first = self._read(fresh[0])
-        if first is None:
-            return
-        self._documents.setdefault(fresh[0], first)
-        self._keys += [key for key in fresh if key not in self._keys]
-        self._show(self._keys.index(fresh[0]))
+        """Open images; the first is shown once it is read, the others when they are reached."""
+        self._documents.open_files(paths)
 
     def open_image(self, image: SEMImage) -> None:
         """Show an image that is already read."""
-        key = id(image) if image.path is None else image.path.resolve()
-        if key not in self._documents:
-            self._documents[key] = Document(image)
-        if key not in self._keys:
-            self._keys.append(key)
-        self._show(self._keys.index(key))
+        self._documents.open_image(image)
+
+    def fetch(self, path: Path, then: Callable[[Document], None]) -> None:
+        """Read an image without showing it, then call `then`."""
+        self._documents.fetch(path, then)
 
     def step(self, by: int) -> None:
         """Show the next (1) or previous (-1) image."""
-        if not self._keys:
-            return
-        index = (self._index + by) % len(self._keys)
-        key = self._keys[index]
-        if key not in self._documents:
-            document = self._read(Path(str(key)))
-            if document is None:
-                return
-            self._documents[key] = document
-        self._show(index)
+        self._documents.step(by)
 
     def set_pixel_size(self, nm: float) -> None:
         """Give the pixel size of an image that does not name one."""
@@ -124,6 +111,7 @@ class Session:
         if self._engine.pid is None and not self._closed:
             self._guarded(self._engine.start)
             self._send_image()
+            self._documents.read_ahead(self._prefetch)
 
     def restart_engine(self) -> None:
         """Start the inference process anew; images and prompts stay."""
@@ -167,33 +155,35 @@ class Session:
     def close(self) -> None:
         """End the engine."""
         self._closed = True
+        self._documents.close()
         self._engine.close()
 
-    def _show(self, index: int) -> None:
-        self._index = index
+    def _show(self) -> None:
         document = self.document
         if document is None:
             return
-        document.annotation.prompts_changed.disconnect(missing_ok=True)
+        document.annotation.prompts_changed.disconnect(self.ask, missing_ok=True)
         document.annotation.prompts_changed.connect(self.ask)
         self._send_image()
         self.document_changed.emit()
         self.review_changed.emit()
+        self._documents.read_ahead(self._prefetch)
         for warning in document.image.warnings:
             self.tell(warning)
 
-    def _read(self, path: Path) -> Document | None:
-        if path in self._documents:
-            return self._documents[path]
-        try:
-            return Document(read_image(path))
-        except SegSemError as error:
-            self.tell_error(str(error))
-            return None
-
     def _send_image(self) -> None:
-        if self.document is not None and self._engine.pid is not None:
-            self._engine.set_image(self.document.image.sha256, self.document.model_grey)
+        """Give the engine the image that is shown, and what to do while nobody asks."""
+        document = self.document
+        if document is None or self._engine.pid is None:
+            return
+        self._engine.cancel_idle()
+        # The grey values are made in the client's thread, where they are not made already.
+        self._engine.set_image(document.image.sha256, lambda: document.model_grey)
+        self._engine.warm(document.image.sha256)
+
+    def _prefetch(self, document: Document) -> None:
+        if document is not self.document and self._engine.pid is not None:
+            self._engine.prefetch(document.image.sha256, lambda: document.model_grey)
 
     def _guarded(self, start: Callable[[], object]) -> None:
         try:

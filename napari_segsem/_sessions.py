@@ -13,14 +13,14 @@ from napari_segsem._extraction import ExtractionRun
 from napari_segsem._layer_adapters import AnnotateLayers
 from napari_segsem._review_layers import ReviewLayers
 from napari_segsem._session import Session
-from napari_segsem._tasks import in_gui_thread
+from napari_segsem._tasks import in_gui_thread, run_in_background
 
 
 class Shared:
     """What all panels of a viewer share: session, extraction, layers, actions."""
 
     def __init__(self, viewer: Any) -> None:
-        self.session = Session(in_gui_thread)
+        self.session = Session(in_gui_thread, background=run_in_background)
         self.extraction = ExtractionRun(self.session)
         self.prompt_actions = prompt_actions(
             self.session, lambda: self.annotate_layers.object_under_cursor()

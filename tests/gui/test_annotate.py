@@ -19,7 +19,7 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 def panel(dock: Any, pads_file: Path, until: Any) -> Any:
     made = dock("Annotate")
     made.session.open_files([pads_file])
-    until(lambda: not made.resume_button.isVisible())
+    until(lambda: made.session.document is not None and not made.resume_button.isVisible())
     return made
 
 
@@ -163,7 +163,7 @@ def test_a_click_outside_says_so(panel: Any, hand: Any) -> None:
     assert "outside" in panel.footer.text()
 
 
-def test_dropped_files_open(dock: Any, pads_file: Path) -> None:
+def test_dropped_files_open(dock: Any, pads_file: Path, until: Any) -> None:
     panel = dock("Annotate")
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(pads_file))])
@@ -176,21 +176,22 @@ def test_dropped_files_open(dock: Any, pads_file: Path) -> None:
             Qt.KeyboardModifier.NoModifier,
         )
     )
+    until(lambda: panel.session.document is not None)
     assert panel.session.document.image.name == "line_space_000"
 
 
-def test_a_bad_file_is_one_sentence_in_the_footer(dock: Any, tmp_path: Path) -> None:
+def test_a_bad_file_is_one_sentence_in_the_footer(dock: Any, tmp_path: Path, until: Any) -> None:
     panel = dock("Annotate")
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     panel.session.open_files([bad])
-    assert "bad.png" in panel.footer.text()
+    until(lambda: "bad.png" in panel.footer.text())
     assert "\n" not in panel.footer.text()
     assert panel.session.document is None
 
 
 def test_next_and_previous_image(
-    dock: Any, pads_file: Path, pads: np.ndarray, viewer: Any, tmp_path: Path
+    dock: Any, pads_file: Path, pads: np.ndarray, viewer: Any, tmp_path: Path, until: Any
 ) -> None:
     import tifffile
 
@@ -198,9 +199,11 @@ def test_next_and_previous_image(
     tifffile.imwrite(other, pads[:200, :150].T.copy())
     panel = dock("Annotate")
     panel.session.open_files([pads_file, other])
+    until(lambda: panel.session.document is not None)
     panel.session.annotation.set_box((1.0, 1.0, 5.0, 5.0))
     count = len(viewer.layers)
     panel.session.step(1)
+    until(lambda: panel.session.position == (2, 2))
     assert "other (2 of 2), 200 × 150 px" in panel.header.image_label.text()
     assert viewer.layers["SegSEM objects"].data.shape == (150, 200)
     assert len(viewer.layers["SegSEM box"].data) == 0
@@ -210,9 +213,12 @@ def test_next_and_previous_image(
     assert len(viewer.layers) == count
 
 
-def test_an_image_that_napari_opened_is_taken_over(viewer: Any, dock: Any, pads_file: Path) -> None:
+def test_an_image_that_napari_opened_is_taken_over(
+    viewer: Any, dock: Any, pads_file: Path, until: Any
+) -> None:
     (layer,) = viewer.open(str(pads_file), plugin="napari")
     panel = dock("Annotate")
+    until(lambda: panel.session.document is not None)
     assert panel.session.document.image.path.name == pads_file.name
     assert layer in viewer.layers
     assert sum(type(other).__name__ == "Image" for other in viewer.layers) == 2
@@ -221,6 +227,7 @@ def test_an_image_that_napari_opened_is_taken_over(viewer: Any, dock: Any, pads_
 def test_prompts_start_by_themselves_when_napari_opens_an_image(
     viewer: Any, dock: Any, pads_file: Path, until: Any
 ) -> None:
-    dock("Annotate")
+    panel = dock("Annotate")
     viewer.open(str(pads_file), plugin="napari")
+    until(lambda: panel.session.document is not None)
     until(lambda: viewer.layers.selection.active is viewer.layers["SegSEM prompts"])

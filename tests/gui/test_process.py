@@ -17,6 +17,7 @@ def start_engine(viewer: Any, image: Path, qtbot: Any) -> psutil.Process:
     _, panel = viewer.window.add_plugin_dock_widget("napari-segsem", "Annotate")
     session = panel.session
     session.open_files([image])
+    qtbot.waitUntil(lambda: session.document is not None, timeout=60_000)
     session.annotation.add_point((65.0, 195.0), 1)
     qtbot.waitUntil(lambda: session.engine_pid is not None, timeout=60_000)
     return psutil.Process(session.engine_pid)

@@ -1,0 +1,135 @@
+"""How long the window stands still: `python -m napari_segsem._heartbeat --json FILE`.
+
+A timer beats in the GUI thread of a real viewer while images are opened, prompted and turned.
+Each run has a control: the same window, layers, mouse and changes of what the layers show, but no
+plugin and no engine. napari alone takes its time for some of these, so only gaps that the control
+does not have are ours. Needs a display, e.g. `xvfb-run -a`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from segsem.core.files import write_json
+
+LIMIT_MS = 100.0
+"""A window that stands still for longer feels stuck."""
+
+ROLES = ("ours", "control")
+PITCH_PX, PAD_PX = 64, 34
+DATA_SEED = 5
+
+
+def main() -> None:
+    """Read the command line, run both roles in turn and write what they found."""
+    parser = argparse.ArgumentParser(prog="python -m napari_segsem._heartbeat", description=__doc__)
+    parser.add_argument("--json", type=Path, help="where the figures are written")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each role")
+    parser.add_argument("--clicks", type=int, default=15)
+    parser.add_argument("--size", default="1248x1692", help="height x width of the test images")
+    parser.add_argument("--model", default="segsem-nano")
+    options = parser.parse_args()
+    height, width = (int(number) for number in options.size.split("x"))
+    with tempfile.TemporaryDirectory(prefix="segsem-heartbeat-") as folder:
+        images = write_images(Path(folder), (height, width))
+        arguments = [*map(str, images), "--clicks", str(options.clicks), "--model", options.model]
+        runs: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
+        for _ in range(options.repeats):
+            for role in ROLES:
+                runs[role].append(_run(role, arguments))
+    found = {"size_px": [height, width], "limit_ms": LIMIT_MS, **compare(runs)}
+    print(as_text(found))  # noqa: T201
+    if options.json is not None:
+        write_json(options.json, {**found, "runs": runs})
+
+
+def write_images(folder: Path, shape: tuple[int, int]) -> list[Path]:
+    """Write two noisy images of bright pads, the second one's shifted by half a pitch."""
+    paths = []
+    for number in range(2):
+        path = folder / f"pads_{number}.tif"
+        tifffile.imwrite(path, pads(shape, number * PITCH_PX // 2, DATA_SEED + number))
+        paths.append(path)
+    return paths
+
+
+def pads(shape: tuple[int, int], shift_px: int, seed: int) -> npt.NDArray[np.uint8]:
+    """(H, W) grey image of square pads on a grid."""
+    rows, cols = np.indices(shape, sparse=True)
+    inside = ((rows + shift_px) % PITCH_PX < PAD_PX) & ((cols + shift_px) % PITCH_PX < PAD_PX)
+    grey = np.where(inside, 170.0, 60.0) + np.random.default_rng(seed).normal(0, 12, shape)
+    return np.clip(grey, 0, 255).astype(np.uint8)
+
+
+def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Put the longest gaps of each phase side by side.
+
+    Parameters
+    ----------
+    runs : dict of str to list of dict
+        What `_heartbeat_run` printed, by role.
+
+    Returns
+    -------
+    dict
+        `phases`: for each phase the longest gap in ms of each role, and the number of gaps above
+        the limit; `excess`: phases with a gap above the limit that the control does not have;
+        `blame`: lines of the plugin that were being run during such gaps.
+    """
+    phases: dict[str, dict[str, Any]] = {}
+    for role, done in runs.items():
+        for run in done:
+            for phase, gaps in run["gaps"].items():
+                entry = phases.setdefault(phase, {f"{r}_ms": 0.0 for r in ROLES})
+                longest = max((gap["ms"] for gap in gaps), default=0.0)
+                entry[f"{role}_ms"] = round(max(entry[f"{role}_ms"], longest), 1)
+                above = sum(gap["ms"] > LIMIT_MS for gap in gaps)
+                entry[f"{role}_above"] = entry.get(f"{role}_above", 0) + above
+    excess = [
+        phase
+        for phase, entry in phases.items()
+        if entry["ours_ms"] > LIMIT_MS and entry["control_ms"] <= LIMIT_MS
+    ]
+    blame = [
+        {"phase": phase, **gap}
+        for run in runs.get("ours", [])
+        for phase, gaps in run["gaps"].items()
+        for gap in gaps
+        if gap["ms"] > LIMIT_MS
+    ]
+    return {"phases": phases, "excess": excess, "blame": blame}
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Table of the longest gaps."""
+    lines = [f"{'phase':<16}{'ours':>9}{'control':>9}   longest gap in ms"]
+    for phase, entry in found["phases"].items():
+        mark = "  <- not in the control" if phase in found["excess"] else ""
+        lines.append(f"{phase:<16}{entry['ours_ms']:>9.1f}{entry['control_ms']:>9.1f}{mark}")
+    for phase in found["phases"]:
+        gaps = [gap for gap in found["blame"] if gap["phase"] == phase]
+        if gaps:
+            worst = max(gaps, key=lambda gap: gap["ms"])
+            lines.append(f"{phase}: {worst['ms']:.0f} ms in {worst['where'] or 'napari or Qt'}")
+    return "\n".join(lines)
+
+
+def _run(role: str, arguments: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "napari_segsem._heartbeat_run", role, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=600)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+if __name__ == "__main__":
+    main()

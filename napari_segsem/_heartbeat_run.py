@@ -1,0 +1,341 @@
+"""One run of the heartbeat in a process of its own: ours, or the control without the plugin."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import napari
+import numpy as np
+import psutil
+import tifffile
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtTest import QTest
+
+from napari_segsem import _layers
+from napari_segsem.widgets.annotate import AnnotatePanel
+from segsem.engine.answers import EngineState
+
+BEAT_MS = 2
+SUSPICIOUS_MS = 40.0
+"""A beat that is late by this much is looked into while it is."""
+
+KEPT_MS = 20.0
+PATIENCE_MS = 120_000.0
+SETTLE_MS = 300.0
+STILL_DRAWING = 60.0
+
+# The stubs of PyQt5 take these functions for methods.
+_mouse: Any = QTest
+
+Wait = float | Callable[[], bool]
+"""So many ms, or until something is true."""
+
+
+class Heartbeat:
+    """Beats in the GUI thread and keeps the gaps, by the phase in which they end."""
+
+    def __init__(self) -> None:
+        self.gaps: dict[str, list[dict[str, Any]]] = {}
+        self._phase = ""
+        self._last = time.perf_counter()
+        self._where: str | None = None
+        self._main = threading.get_ident()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(BEAT_MS)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def enter(self, phase: str) -> None:
+        """Count gaps for another phase from now on."""
+        self._beat()
+        self._phase = phase
+        self.gaps.setdefault(phase, [])
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        gap_ms = (now - self._last) * 1e3
+        if self._phase and gap_ms > KEPT_MS:
+            self.gaps[self._phase].append({"ms": round(gap_ms, 1), "where": self._where})
+        self._last, self._where = now, None
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(BEAT_MS / 1e3)
+            if (time.perf_counter() - self._last) * 1e3 > SUSPICIOUS_MS and self._where is None:
+                self._where = _plugin_lines(sys._current_frames().get(self._main))
+
+
+def _plugin_lines(frame: FrameType | None) -> str | None:
+    """Lines of the plugin that are being run, innermost first; None where there are none."""
+    found: list[str] = []
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        ours = "napari_segsem" in path.parts or "segsem" in path.parts
+        if ours and not path.name.startswith("_heartbeat"):
+            found.append(f"{path.name}:{frame.f_lineno} {frame.f_code.co_name}")
+        frame = frame.f_back
+    return " < ".join(found) or None
+
+
+class Screen:
+    """The mouse on the canvas, in image coordinates."""
+
+    def __init__(self, viewer: Any, shape: tuple[int, int]) -> None:
+        self.viewer, self._shape = viewer, shape
+        self._rng = np.random.default_rng(11)
+
+    def somewhere(self) -> tuple[float, float]:
+        """A place in the image, the same in every run."""
+        row, col = self._rng.uniform(0.1, 0.9, 2) * self._shape
+        return float(row), float(col)
+
+    def click(self, at_rc: tuple[float, float]) -> None:
+        """Press and release."""
+        none = Qt.KeyboardModifier.NoModifier
+        _mouse.mouseClick(self._canvas, Qt.MouseButton.LeftButton, none, self._point(at_rc))
+
+    def move(self, at_rc: tuple[float, float]) -> None:
+        """Move without a button."""
+        _mouse.mouseMove(self._canvas, self._point(at_rc))
+
+    @property
+    def _canvas(self) -> Any:
+        # napari has no public name for the widget that the mouse is over.
+        return self.viewer.window._qt_viewer.canvas.native
+
+    def _point(self, at_rc: tuple[float, float]) -> QPoint:
+        offset = np.asarray(at_rc) - np.asarray(self.viewer.scene.camera.center)[-2:]
+        dy, dx = offset * self.viewer.scene.camera.zoom
+        size = self._canvas.size()
+        return QPoint(round(size.width() / 2 + dx), round(size.height() / 2 + dy))
+
+
+class Ours:
+    """The plugin at work."""
+
+    def __init__(self, viewer: Any, images: list[Path], model: str) -> None:
+        self._images, self._turned = images, 0
+        panel = AnnotatePanel(viewer)
+        viewer.window.add_dock_widget(panel, name="Annotate (SegSEM)")
+        self._session = panel.session
+        self._session.model = model
+
+    def open(self) -> Wait:
+        """Open both images; the first is shown."""
+        self._session.open_files(self._images)
+        return lambda: self._session.document is not None
+
+    def answered(self) -> bool:
+        """Whether the outline is there."""
+        annotation = self._session.annotation
+        return annotation is not None and annotation.candidates is not None
+
+    def accept(self) -> None:
+        """Accept the outline."""
+        if self._session.annotation is not None:
+            self._session.annotation.accept()
+
+    def clear(self) -> None:
+        """Drop the prompts."""
+        if self._session.annotation is not None:
+            self._session.annotation.clear()
+
+    def turn(self) -> Wait:
+        """Show the other image."""
+        self._session.step(1)
+        self._turned = 1 - self._turned
+        wanted = self._images[self._turned].stem
+        return lambda: (
+            self._session.document is not None and self._session.document.image.name == wanted
+        )
+
+    def kill(self) -> Wait:
+        """Kill the engine as the kernel does."""
+        pid = self._session.engine_pid
+        if pid is not None:
+            psutil.Process(pid).kill()
+        return lambda: self._session.engine_state is EngineState.READY
+
+    def close(self) -> None:
+        """End the engine."""
+        self._session.close()
+
+
+class Control:
+    """The same layers and changes of their data; no plugin, no engine."""
+
+    def __init__(self, viewer: Any, images: list[Path]) -> None:
+        self._viewer, self._images = viewer, images
+        self._data: list[Any] = []
+        self._turned = 0
+
+    def open(self) -> Wait:
+        """Show the first image with the layers of the plugin."""
+        self._data = [tifffile.imread(path) for path in self._images]
+        shape = self._data[0].shape
+        self._image = self._viewer.add_image(self._data[0], name="image")
+        self._labels = [np.zeros(shape, np.int32) for _ in self._data]
+        add = self._viewer.add_layer
+        self._objects = add(
+            _layers.labels_layer("objects", self._labels[0], _layers.OBJECT_COLOR, 2)
+        )
+        small = np.zeros((1, 1), np.uint8)
+        self._preview = add(_layers.labels_layer("preview", small, _layers.PREVIEW_COLOR, 2))
+        add(_layers.lines_layer("box", _layers.PREVIEW_COLOR))
+        self._prompts = add(_layers.prompts_layer())
+        self._prompts.mode = "pan_zoom"
+        self._prompts.mouse_pan = False
+        self._viewer.reset_view()
+        return STILL_DRAWING
+
+    def answered(self) -> bool:
+        """Show an outline of the size of a window."""
+        mask = np.zeros((256, 256), np.uint8)
+        mask[100:140, 100:140] = 1
+        self._preview.data = mask
+        _layers.show_points(self._prompts, [(100.0, 100.0)], [1])
+        return True
+
+    def accept(self) -> None:
+        """Paint an object and take the outline away."""
+        self._labels[self._turned][100:140, 100:140] = 1
+        self._objects.refresh()
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the outline away."""
+        self._preview.data = np.zeros((1, 1), np.uint8)
+        _layers.show_points(self._prompts, [], [])
+
+    def turn(self) -> Wait:
+        """Show the other image."""
+        self._turned = 1 - self._turned
+        self._image.data = self._data[self._turned]
+        self._objects.data = self._labels[self._turned]
+        self.clear()
+        self._viewer.reset_view()
+        return STILL_DRAWING
+
+    def kill(self) -> Wait:
+        """There is no engine."""
+        return STILL_DRAWING
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+def visit(beat: Heartbeat, screen: Screen, role: Ours | Control, clicks: int) -> Iterator[Wait]:
+    """Go through the phases of a visit; yields what to wait for."""
+    beat.enter("open")
+    yield role.open()
+    yield SETTLE_MS
+    beat.enter("first click")
+    screen.click(screen.somewhere())
+    yield role.answered
+    yield SETTLE_MS
+    beat.enter("clicks")
+    for _ in range(clicks):
+        role.clear()
+        screen.click(screen.somewhere())
+        yield role.answered
+        yield STILL_DRAWING
+    beat.enter("quick clicks")
+    for _ in range(clicks):
+        screen.click(screen.somewhere())
+        yield STILL_DRAWING
+    yield role.answered
+    beat.enter("moves")
+    for _ in range(clicks):
+        role.clear()
+        screen.click(screen.somewhere())
+        for _ in range(8):
+            screen.move(screen.somewhere())
+            yield float(BEAT_MS)
+    yield role.answered
+    beat.enter("accept")
+    for _ in range(clicks):
+        role.clear()
+        screen.click(screen.somewhere())
+        yield role.answered
+        role.accept()
+        yield STILL_DRAWING
+    beat.enter("next image")
+    for _ in range(4):
+        yield role.turn()
+        screen.click(screen.somewhere())
+        yield role.answered
+        yield STILL_DRAWING
+    beat.enter("engine killed")
+    yield role.kill()
+    screen.click(screen.somewhere())
+    yield role.answered
+    yield SETTLE_MS
+
+
+class Driver:
+    """Takes the steps of a visit from within the event loop."""
+
+    def __init__(self, steps: Iterator[Wait], on_end: Callable[[], None]) -> None:
+        self._steps, self._on_end = steps, on_end
+        self._wait: Wait = SETTLE_MS
+        self._since = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._look)
+        self._timer.start(BEAT_MS)
+
+    def _look(self) -> None:
+        waited_ms = (time.perf_counter() - self._since) * 1e3
+        if waited_ms > PATIENCE_MS:
+            self._end()
+        if waited_ms < self._wait if isinstance(self._wait, float) else not self._wait():
+            return
+        try:
+            self._wait = next(self._steps)
+        except StopIteration:
+            self._end()
+        self._since = time.perf_counter()
+
+    def _end(self) -> None:
+        self._timer.stop()
+        self._on_end()
+
+
+def main() -> None:
+    """Run one role and print the gaps as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m napari_segsem._heartbeat_run")
+    parser.add_argument("role", choices=("ours", "control"))
+    parser.add_argument("images", type=Path, nargs=2)
+    parser.add_argument("--clicks", type=int, default=15)
+    parser.add_argument("--model", default="segsem-nano")
+    options = parser.parse_args()
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1300, 850)
+    role: Ours | Control
+    if options.role == "ours":
+        role = Ours(viewer, options.images, options.model)
+    else:
+        role = Control(viewer, options.images)
+    beat = Heartbeat()
+    screen = Screen(viewer, tifffile.imread(options.images[0]).shape)
+
+    def end() -> None:
+        print(json.dumps({"role": options.role, "gaps": beat.gaps}), flush=True)  # noqa: T201
+        role.close()
+        viewer.close()
+
+    driver = Driver(visit(beat, screen, role, options.clicks), end)
+    napari.run()
+    del driver
+
+
+if __name__ == "__main__":
+    main()
