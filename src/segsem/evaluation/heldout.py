@@ -45,6 +45,8 @@ class ObjectScores:
         Twice the greatest depth.
     extent_px : int
         Longer side of its box.
+    box_share : float
+        Part of its box that it fills.
     cut : bool
         Whether the image's border cuts it.
     scores : dict of str to Score
@@ -62,6 +64,7 @@ class ObjectScores:
     area_px: int
     width_px: float
     extent_px: int
+    box_share: float
     cut: bool
     scores: dict[str, Score]
 
@@ -114,6 +117,7 @@ def _described(
     made: HeldoutImage, label: int, mask: MaskArray, scores: dict[str, Score]
 ) -> ObjectScores:
     rows, cols = np.nonzero(mask)
+    height, width = int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1
     sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     return ObjectScores(
         set_name=made.set_name,
@@ -126,7 +130,8 @@ def _described(
         edge_snr=round(made.edge_snr, 2),
         area_px=len(rows),
         width_px=round(2 * float(depth_px(mask).max()), 1),
-        extent_px=int(max(np.ptp(rows), np.ptp(cols))) + 1,
+        extent_px=max(height, width),
+        box_share=round(len(rows) / (height * width), 3),
         cut=any(bool(side.any()) for side in sides),
         scores=scores,
     )

@@ -16,6 +16,7 @@ from segsem.evaluation.statistics import GOOD_IOU, Summary, band, grouped, summa
 SNR_LIMITS = (4.0, 8.0, 14.0)
 WIDTH_LIMITS_PX = (10.0, 16.0, 28.0)
 EXTENT_LIMITS_PX = (64.0, 128.0, 256.0)
+BOX_LIMITS = (0.25, 0.5, 0.75)
 _TITLES = {
     "seeds": "training's kinds of pattern, other seeds and renderer",
     "families": "families never trained on",
@@ -51,6 +52,7 @@ _BREAKDOWNS: tuple[tuple[str, Key], ...] = (
     ("By edge SNR (ordinary physics)", _ordinary(lambda i: band(i.edge_snr, SNR_LIMITS, ""))),
     ("By width of the object", lambda item: band(item.width_px, WIDTH_LIMITS_PX, " px")),
     ("By extent of the object", lambda item: band(item.extent_px, EXTENT_LIMITS_PX, " px")),
+    ("By share of its box that the object fills", lambda i: band(i.box_share, BOX_LIMITS, "")),
     ("Cut by the image's border", lambda item: "cut" if item.cut else "whole"),
 )
 

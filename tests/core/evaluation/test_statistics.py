@@ -23,6 +23,7 @@ def item(number: int, iou: float, **changes: object) -> ObjectScores:
         "area_px": 400,
         "width_px": 12.0,
         "extent_px": 40,
+        "box_share": 0.6,
         "cut": False,
         "scores": {kind: score for kind in (*KINDS, ORACLE)},
     }
