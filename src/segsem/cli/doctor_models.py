@@ -16,7 +16,7 @@ from segsem.models.registry import NANO
 
 DEFAULT_MODEL = NANO.name
 TORCH_PROBE = "segsem.models.torch_probe"
-TORCH_S, ENGINE_S = 30.0, 30.0
+TORCH_S, ENGINE_S = 60.0, 60.0
 """A healthy machine needs two or three seconds; a network drive on its first day, many."""
 
 LOW_GPU_GIB = 2.0

@@ -32,7 +32,7 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
     print(name, flush=True)
 """
-_IMPORT_S = 30.0
+_IMPORT_S = 60.0
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

@@ -73,8 +73,10 @@ def transfer(url: str, file: PartFile, label: str) -> Generator[Progress, None, 
     for _ in range(2):
         if file.is_whole:
             return
-        with requests.Session() as session, _ask(session, url, file) as response:
-            offset_bytes = _start_of(response, url, file)
+        # Another process may lengthen the part while the server thinks.
+        asked_bytes = file.size_bytes
+        with requests.Session() as session, _ask(session, url, file, asked_bytes) as response:
+            offset_bytes = _start_of(response, url, file, asked_bytes)
             if offset_bytes is not None:
                 yield from _receive(response, file, offset_bytes, label)
                 return
@@ -94,10 +96,12 @@ def shown(url: str) -> str:
 _ELSEWHERE = "Choose another server with --from URL."
 
 
-def _ask(session: requests.Session, url: str, file: PartFile) -> requests.Response:
+def _ask(
+    session: requests.Session, url: str, file: PartFile, asked_bytes: int
+) -> requests.Response:
     headers = {"Accept-Encoding": "identity"}
-    if file.size_bytes:
-        headers["Range"] = f"bytes={file.size_bytes}-"
+    if asked_bytes:
+        headers["Range"] = f"bytes={asked_bytes}-"
         # What another server calls this version means nothing to this one.
         if file.validators.url == shown(url) and file.validators.for_if_range:
             headers["If-Range"] = file.validators.for_if_range
@@ -105,17 +109,19 @@ def _ask(session: requests.Session, url: str, file: PartFile) -> requests.Respon
         return session.get(url, headers=headers, stream=True, timeout=(CONNECT_S, SILENCE_S))
 
 
-def _start_of(response: requests.Response, url: str, file: PartFile) -> int | None:
+def _start_of(
+    response: requests.Response, url: str, file: PartFile, asked_bytes: int
+) -> int | None:
     """Place of the answer's first byte; None where the whole must be asked for instead."""
-    if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and file.size_bytes:
+    if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and asked_bytes:
         _, total_bytes = _content_range(response)
-        if total_bytes == file.size_bytes:
+        if total_bytes == asked_bytes:
             file.describe(Validators(shown(url), total_bytes=total_bytes))
         return None
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         start_bytes, total_bytes = _content_range(response)
         here = _validators(response, url, total_bytes)
-        if start_bytes != file.size_bytes or file.validators.contradicts(here):
+        if start_bytes != asked_bytes or file.validators.contradicts(here):
             return None
         file.describe(here)
         return start_bytes
@@ -124,7 +130,7 @@ def _start_of(response: requests.Response, url: str, file: PartFile) -> int | No
     encoded = "Content-Encoding" in response.headers
     here = _validators(response, url, int(length) if length.isdigit() and not encoded else 0)
     same_size = file.size_bytes <= here.total_bytes == file.validators.total_bytes
-    if file.size_bytes and (not same_size or file.validators.contradicts(here)):
+    if asked_bytes and (not same_size or file.validators.contradicts(here)):
         file.start_again()
     file.describe(here)
     return 0

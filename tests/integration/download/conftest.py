@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +52,7 @@ class Served:
     cut_bytes: int | None = None
     hold: threading.Event | None = None
     reached_hold: threading.Event = field(default_factory=threading.Event)
+    meanwhile: Callable[[], None] | None = None
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
 
@@ -68,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         served, total = self.served, len(self.served.content)
         served.asked.append((self.path, self.headers.get("Range")))
         start = served.start_of_range(self.headers)
+        if served.meanwhile is not None:
+            served.meanwhile()
         if start is not None and start >= total:
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{total}")

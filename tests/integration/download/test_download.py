@@ -15,6 +15,7 @@ from segsem.models.build import build_model
 from segsem.models.download import address_of, download_model
 from segsem.models.load import load_predictor
 from segsem.models.registry import MODELS
+from segsem.models.weights import read_state
 
 NAME = "sam2.1_hiera_tiny"
 
@@ -103,5 +104,6 @@ def test_the_official_architecture_is_downloaded_and_loads(loopback: Any, tmp_pa
     loopback.download()
 
     loopback.assert_installed()
-    loaded = load_predictor("tiny", device="cpu")._model.state_dict()  # type: ignore[attr-defined]
-    assert all(torch.equal(loaded[key], value) for key, value in state.items())
+    assert load_predictor("tiny", device="cpu").frame_px == 1024
+    written = read_state(loopback.folder / store.WEIGHTS_FILE)
+    assert all(torch.equal(written[key], value) for key, value in state.items())

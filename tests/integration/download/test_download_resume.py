@@ -142,6 +142,28 @@ def test_two_downloads_at_once_both_end_well(loopback: Any) -> None:
     loopback.assert_installed()
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_part_that_another_process_lengthens_is_kept(ranges: bool, loopback: Any) -> None:
+    kept = loopback.cut()
+    served, inode = loopback.served, loopback.part.stat().st_ino
+    more = served.content[kept : kept + 1_000_000]
+
+    def lengthen() -> None:
+        with loopback.part.open("r+b") as file:
+            file.seek(kept)
+            file.write(more)
+
+    served.ranges, served.meanwhile = ranges, lengthen
+    steps = download_model("tiny")
+    next(steps)
+
+    assert loopback.part.stat().st_ino == inode
+    assert loopback.part.stat().st_size == kept + len(more)
+    run_to_completion(steps)
+    assert loopback.ranges == [None, f"bytes={kept}-"]
+    loopback.assert_installed()
+
+
 def test_a_part_taken_away_meanwhile_is_one_clear_error(loopback: Any) -> None:
     steps = download_model("tiny")
     next(steps)
