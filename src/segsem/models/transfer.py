@@ -76,9 +76,9 @@ def transfer(url: str, file: PartFile, label: str) -> Generator[Progress, None, 
         # Another process may lengthen the part while the server thinks.
         asked_bytes = file.size_bytes
         with requests.Session() as session, _ask(session, url, file, asked_bytes) as response:
-            offset_bytes = _start_of(response, url, file, asked_bytes)
-            if offset_bytes is not None:
-                yield from _receive(response, file, offset_bytes, label)
+            answer = _answer(response, url, file, asked_bytes)
+            if answer is not None:
+                yield from _receive(response, file, *answer, label)
                 return
         if not file.is_whole:
             file.start_again()
@@ -109,10 +109,10 @@ def _ask(
         return session.get(url, headers=headers, stream=True, timeout=(CONNECT_S, SILENCE_S))
 
 
-def _start_of(
+def _answer(
     response: requests.Response, url: str, file: PartFile, asked_bytes: int
-) -> int | None:
-    """Place of the answer's first byte; None where the whole must be asked for instead."""
+) -> tuple[int, Validators] | None:
+    """Place of the answer's first byte, and of which file; None: the whole must be asked for."""
     if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and asked_bytes:
         _, total_bytes = _content_range(response)
         if total_bytes == asked_bytes:
@@ -121,10 +121,8 @@ def _start_of(
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         start_bytes, total_bytes = _content_range(response)
         here = _validators(response, url, total_bytes)
-        if start_bytes != asked_bytes or file.validators.contradicts(here):
-            return None
-        file.describe(here)
-        return start_bytes
+        fits = start_bytes == asked_bytes and not file.validators.contradicts(here)
+        return (start_bytes, here) if fits else None
     _refuse_failures(response, url)
     length = response.headers.get("Content-Length", "")
     encoded = "Content-Encoding" in response.headers
@@ -132,17 +130,17 @@ def _start_of(
     same_size = file.size_bytes <= here.total_bytes == file.validators.total_bytes
     if asked_bytes and (not same_size or file.validators.contradicts(here)):
         file.start_again()
-    file.describe(here)
-    return 0
+    return 0, here
 
 
 def _receive(
-    response: requests.Response, file: PartFile, offset_bytes: int, label: str
+    response: requests.Response, file: PartFile, offset_bytes: int, here: Validators, label: str
 ) -> Generator[Progress, None, None]:
-    total_bytes = file.validators.total_bytes
+    total_bytes = here.total_bytes
     # The whole file, and then its converted copy of the same size.
     if total_bytes:
         require_space(file.path.parent, 2 * total_bytes - file.size_bytes, label)
+    file.describe(here)
     words = f"{label}: downloading"
     if offset_bytes:
         words += f", from {megabytes(offset_bytes)} on"
@@ -204,13 +202,14 @@ def _unreachable(url: str) -> Iterator[None]:
         raise UnreachableError(msg) from error
     except requests.exceptions.SSLError as error:
         msg = (
-            f"The certificate of {host} is not trusted here. Behind a company's proxy, set "
-            "REQUESTS_CA_BUNDLE to the company's certificate file."
+            f"No trusted connection to {host}: it speaks no https, or its certificate is unknown "
+            "here. Behind a company's proxy, set REQUESTS_CA_BUNDLE to the company's certificates."
         )
         raise UnreachableError(msg) from error
     except requests.exceptions.ReadTimeout as error:
         raise UnreachableError(f"{host} does not answer. {_ELSEWHERE}") from error
-    except requests.exceptions.RequestException as error:
+    # A host's name that cannot be one is a ValueError of urllib3.
+    except (requests.exceptions.RequestException, ValueError) as error:
         msg = f"Cannot reach {host}: it is down, there is no network, or HTTPS_PROXY must be set."
         raise UnreachableError(msg) from error
 

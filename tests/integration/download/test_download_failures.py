@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,17 @@ def test_a_server_that_has_it_not(change: dict[str, object], message: str, loopb
     loopback.assert_nothing_installed()
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://nowhere.invalid/weights/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/",
+        "http://nowhere.invalid/weights/",
+        "http://127.0.0.1:99999/",
+        f"http://{'a' * 300}/",
+        "http://.nowhere/",
+        "http://no where/",
+    ],
+)
 def test_no_network_says_how_to_do_without(url: str) -> None:
     published = re.escape(str(MODELS[NAME].url))
     by_hand = f"download {published} .*: segsem models add {NAME}.pt --config sam2.1_hiera_t$"
@@ -63,6 +74,31 @@ def test_a_server_that_goes_away_keeps_the_part(loopback: Any) -> None:
         loopback.download("http://127.0.0.1:1/")
 
     assert loopback.part.stat().st_size == kept
+
+
+def test_a_server_that_sends_other_parts_than_asked_for_is_told(loopback: Any) -> None:
+    loopback.served.status = 206
+
+    with pytest.raises(ModelError, match="other bytes than those asked for"):
+        loopback.download()
+    loopback.assert_no_part()
+
+
+def test_a_server_that_never_answers_is_told(
+    loopback: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segsem.models.transfer.SILENCE_S", 0.2)
+    answered = threading.Event()
+    loopback.served.meanwhile = lambda: answered.wait(60)
+
+    with pytest.raises(ModelError, match="does not answer"):
+        loopback.download()
+    answered.set()
+
+
+def test_a_server_without_https_is_told(loopback: Any) -> None:
+    with pytest.raises(ModelError, match=r"No trusted connection to .*: .*REQUESTS_CA_BUNDLE"):
+        loopback.download(loopback.served.url.replace("http:", "https:"))
 
 
 def test_a_proxy_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +143,7 @@ def test_a_disk_without_room_is_told_before_the_first_byte(
     message = f"needs {2 * megabytes:.1f} MB, but only {megabytes:.1f} MB are free"
     with pytest.raises(ModelError, match=message):
         loopback.download()
-    assert not loopback.part.exists()
+    loopback.assert_no_part()
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(loopback: Any) -> None:
