@@ -20,8 +20,13 @@ from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
 
+from segsem.models.region_hints import RegionHints
+
 RASTER_CHANNELS = 6
 """Box, positive points, negative points, previous logits, surroundings of the positive points."""
+
+CLICK_CHANNELS = slice(1, 3)
+"""Positive and negative points among them."""
 
 MASK_STRIDE = 4
 """Frame px per cell of the mask input."""
@@ -170,6 +175,7 @@ class RasterMaskDecoder(MaskDecoder):  # type: ignore[misc]
             nn.GELU(),
             nn.Conv2d(channels, channels, kernel_size=1),
         )
+        self.region_hints = RegionHints(channels, transformer_dim)
 
     def predict_masks(
         self,
@@ -179,21 +185,29 @@ class RasterMaskDecoder(MaskDecoder):  # type: ignore[misc]
         dense_prompt_embeddings: Tensor,
         repeat_image: bool,
         high_res_features: list[Tensor] | None = None,
+        frame_index: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Predict all four masks; see `MaskDecoder.predict_masks`."""
+        """Predict all four masks; see `MaskDecoder.predict_masks`.
+
+        With `frame_index` (N,), the stride-4 features are those of the frames rather than of the
+        prompts: training asks for many objects of each frame.
+        """
         if high_res_features is None:
             msg = "Expected `high_res_features`, but got None"
             raise ValueError(msg)
         channels = self.transformer_dim
         raster = F.pixel_shuffle(dense_prompt_embeddings[:, channels:], CELLS_PER_TOKEN)
         feat_s0, feat_s1 = high_res_features
+        fine, coarse = self.region_hints(feat_s0, raster[:, CLICK_CHANNELS], frame_index)
+        if frame_index is not None:
+            feat_s0 = feat_s0[frame_index]
         answer: tuple[Tensor, Tensor, Tensor, Tensor] = super().predict_masks(
             image_embeddings=image_embeddings,
             image_pe=image_pe,
             sparse_prompt_embeddings=sparse_prompt_embeddings,
-            dense_prompt_embeddings=dense_prompt_embeddings[:, :channels],
+            dense_prompt_embeddings=dense_prompt_embeddings[:, :channels] + coarse,
             repeat_image=repeat_image,
-            high_res_features=[feat_s0 + self.raster_s0(raster), feat_s1],
+            high_res_features=[feat_s0 + self.raster_s0(raster) + fine, feat_s1],
         )
         return answer
 

@@ -20,6 +20,7 @@ FIELDS = (
     "best_iou",
     "ranked_iou",
     "corrected_iou",
+    "classes",
 )
 
 

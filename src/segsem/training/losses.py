@@ -69,6 +69,28 @@ def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
     return torch.where(union > 0, overlap / union.clamp(min=1.0), 1.0)
 
 
+def two_class_loss(logits: Tensor, share: Tensor) -> Tensor:
+    """Cross-entropy of dividing frames into two classes, whichever of them is called the first.
+
+    Parameters
+    ----------
+    logits : (B, h, w) tensor
+    share : (B, h, w) tensor
+        Share of each cell that is of one class, in [0, 1].
+
+    Returns
+    -------
+    scalar tensor
+        An image does not tell which of its two greys is the feature: for each frame, the naming
+        that fits better counts.
+    """
+    ways = [
+        F.binary_cross_entropy_with_logits(signed, share, reduction="none").mean(dim=(-2, -1))
+        for signed in (logits, -logits)
+    ]
+    return torch.minimum(*ways).mean()
+
+
 def prompt_loss(
     logits: Tensor,
     iou_pred: Tensor,

@@ -11,12 +11,12 @@ import torch
 
 from segsem.core.files import write_json
 from segsem.core.progress import Progress
-from segsem.models.build import NANO_D_MODEL, build_model
+from segsem.models.build import build_model
 from segsem.models.registry import NANO_CONFIG
 from segsem.training.curriculum import CURRICULA, SMALL, Stage
 from segsem.training.example_stream import ExampleStream, default_workers
 from segsem.training.history import History
-from segsem.training.trainer import AuxiliaryHead, Trainer, TrainOptions
+from segsem.training.trainer import Trainer, TrainOptions
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -85,8 +85,7 @@ def pretrain_nano(
     write_json(folder / OPTIONS_FILE, settings)
     torch.manual_seed(options.seed)
     model = build_model(NANO_CONFIG).to(device)
-    auxiliary = AuxiliaryHead(NANO_D_MODEL // 8).to(device)
-    trainer = Trainer(model, options, folder, auxiliary)
+    trainer = Trainer(model, options, folder)
     if resume and trainer.resume():
         yield Progress(trainer.step, options.steps, "resumed")
     else:

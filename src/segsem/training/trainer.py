@@ -27,11 +27,13 @@ from segsem.segmentation.sam2_forward import (
 from segsem.training.batch import Batch
 from segsem.training.corrections import correction_clicks
 from segsem.training.history import History
-from segsem.training.losses import LossParts, prompt_loss
+from segsem.training.losses import LossParts, prompt_loss, two_class_loss
 from segsem.training.priors import prior_logits
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
+
+    from segsem.models.region_hints import RegionHints
 
 OTHER_WEIGHT_CLEAR, OTHER_WEIGHT_AMBIGUOUS = 0.4, 0.1
 """Weight of the two masks that are not the best of three; more than 0 even for a click, since a
@@ -78,37 +80,6 @@ class TrainOptions:
     bf16: bool = False
 
 
-class AuxiliaryHead(nn.Module):
-    """Foreground and edge from the stride-4 features; used in training only."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, 16, kernel_size=3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(16, 2, kernel_size=1),
-        )
-
-    def loss(self, features: Tensor, share: Tensor, known: Tensor) -> Tensor:
-        """Cross-entropy of foreground and edge.
-
-        Parameters
-        ----------
-        features : (B, C, h, w) tensor
-        share : (B, h, w) tensor
-            Foreground share of each cell.
-        known : (B,) tensor
-            1 where the foreground is known; where it is not, the edge alone counts.
-        """
-        edge = ((share > 0.02) & (share < 0.98)).float()
-        wanted = torch.stack([share, edge], dim=1)
-        loss = F.binary_cross_entropy_with_logits(
-            self.layers(features).float(), wanted, reduction="none"
-        ).mean(dim=(-2, -1))
-        loss = loss * torch.stack([known, torch.ones_like(known)], dim=1)
-        return loss.sum() / (known.sum() + len(known))
-
-
 class Trainer:
     """Trains a model on batches that a function of the step number gives.
 
@@ -122,8 +93,6 @@ class Trainer:
     options : TrainOptions
     folder : Path
         Where checkpoint and history go.
-    auxiliary : nn.Module, optional
-        Trained along, dropped afterwards.
     """
 
     def __init__(
@@ -131,21 +100,19 @@ class Trainer:
         model: SAM2Base,
         options: TrainOptions,
         folder: Path,
-        auxiliary: AuxiliaryHead | None = None,
     ) -> None:
         self.model = model
         self.options = options
         self.folder = folder
-        self.auxiliary = auxiliary
         self.averaged = copy.deepcopy(model).eval().requires_grad_(False)
         self.step = 0
         self._trained = [p for p in model.parameters() if p.requires_grad]
-        extra = [] if auxiliary is None else list(auxiliary.parameters())
         self._optimizer = torch.optim.AdamW(
-            _decay_groups([*self._trained, *extra], options.weight_decay),
+            _decay_groups(self._trained, options.weight_decay),
             lr=options.learning_rate,
             fused=True,
         )
+        self._hints: RegionHints | None = getattr(model.sam_mask_decoder, "region_hints", None)
         self._history = History(folder)
         self._last_loss = math.nan
 
@@ -192,7 +159,6 @@ class Trainer:
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "auxiliary": {} if self.auxiliary is None else self.auxiliary.state_dict(),
         }
         with atomic_path(self.folder / CHECKPOINT) as temporary:
             torch.save(state, temporary)
@@ -206,8 +172,6 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self._optimizer.load_state_dict(state["optimizer"])
-        if self.auxiliary is not None:
-            self.auxiliary.load_state_dict(state["auxiliary"])
         self.step = int(state["step"])
         self._history.cut_after(self.step)
         return True
@@ -252,11 +216,19 @@ class Trainer:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.options.bf16):
             features = encode_pixels(self.model, _pixels(batch, device))
             total = self._rounds(batch, features, labels, generator, rounds)
-        if self.auxiliary is not None:
-            foreground = F.avg_pool2d((labels > 0).float(), 4)
-            known = 1.0 - _tensor(batch.inverted, device).float()
-            total = total + self.auxiliary.loss(features.high_res[0].float(), foreground, known)
+        if self._hints is not None:
+            total = total + self._hints_loss(features, labels)
         return total
+
+    def _hints_loss(self, features: Features, labels: Tensor) -> Tensor:
+        """Loss of dividing the frames into two classes, whichever is called the first."""
+        assert self._hints is not None
+        with torch.autocast(labels.device.type, enabled=False):
+            logits = self._hints.class_logits(features.high_res[0].float())
+            share = F.avg_pool2d((labels > 0).float(), labels.shape[-1] // logits.shape[-1])
+            loss = two_class_loss(logits, share)
+        self._history.record(classes=loss.detach())
+        return loss
 
     def _rounds(
         self,
@@ -272,6 +244,8 @@ class Trainer:
         points = _tensor(batch.prompts.points_xy, device)
         kinds = _tensor(batch.prompts.labels, device)
         per_prompt = features.take(index)
+        if self._hints is not None:
+            per_prompt.high_res[0] = features.high_res[0]
         previous = prior_logits(batch.prior, target.float(), generator)
         clear = _tensor(batch.prompts.boxed, device)
         total = points.new_zeros(())
@@ -280,7 +254,9 @@ class Trainer:
             weight = torch.where(
                 clear | (previous is not None), OTHER_WEIGHT_CLEAR, OTHER_WEIGHT_AMBIGUOUS
             )
-            logits, iou_pred, parts = self._ask(per_prompt, points, kinds, previous, target, weight)
+            logits, iou_pred, parts = self._ask(
+                per_prompt, index, points, kinds, previous, target, weight
+            )
             total = total + parts.total / rounds
             self._record_round(number, parts)
             if number + 1 < rounds:
@@ -294,6 +270,7 @@ class Trainer:
     def _ask(
         self,
         features: Features,
+        index: Tensor,
         points: Tensor,
         kinds: Tensor,
         previous: Tensor | None,
@@ -301,7 +278,12 @@ class Trainer:
         other_weight: Tensor,
     ) -> tuple[Tensor, Tensor, LossParts]:
         logits, iou_pred, score = decode_all_masks(
-            self.model, features, points, kinds, masks=previous
+            self.model,
+            features,
+            points,
+            kinds,
+            masks=previous,
+            frame_index=None if self._hints is None else index,
         )
         with torch.autocast(points.device.type, enabled=False):
             logits, iou_pred, score = logits.float(), iou_pred.float(), score.float()

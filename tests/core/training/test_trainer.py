@@ -13,7 +13,7 @@ from segsem.core.progress import run_to_completion
 from segsem.models.build import build_model
 from segsem.training.batch import Batch, make_batch
 from segsem.training.curriculum import LARGE, SMALL, Stage, stage_at
-from segsem.training.trainer import AuxiliaryHead, Trainer, TrainOptions
+from segsem.training.trainer import Trainer, TrainOptions
 
 SIDE = 64
 
@@ -34,7 +34,7 @@ def trainer(folder: Path, steps: int) -> Trainer:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
     options = TrainOptions(steps=steps, seed=4, warmup_steps=2, history_every=2)
-    return Trainer(build_model("segsem-nano"), options, folder, AuxiliaryHead(16))
+    return Trainer(build_model("segsem-nano"), options, folder)
 
 
 def history(folder: Path) -> list[dict[str, str]]:
