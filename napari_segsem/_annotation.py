@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_segsem._history import History, Step
 from segsem.core.types import BoxRC, LabelArray, MaskArray
-from segsem.engine.answers import Candidates
+from segsem.engine.answers import Candidates, Outline
 from segsem.segmentation.prompts import Prompts
 
 REPLACES_IOU = 0.5
@@ -117,6 +117,11 @@ class Annotation:
     def chosen_mask(self) -> MaskArray | None:
         """(h, w) mask of the chosen candidate in its window; None where there is none."""
         return None if self.candidates is None else self.candidates.mask(self.choice)
+
+    @property
+    def chosen_outline(self) -> Outline | None:
+        """Outline of the chosen candidate; None where there is none."""
+        return None if self.candidates is None else self.candidates.outline(self.choice)
 
     def accept(self) -> int | None:
         """Make the chosen candidate an object.

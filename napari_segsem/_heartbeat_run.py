@@ -20,6 +20,7 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 
 from napari_segsem import _layers
+from napari_segsem._heartbeat import PAD_PX
 from napari_segsem.widgets.annotate import AnnotatePanel
 from segsem.engine.answers import EngineState
 
@@ -45,7 +46,7 @@ class Heartbeat:
     def __init__(self) -> None:
         self.gaps: dict[str, list[dict[str, Any]]] = {}
         self._phase = ""
-        self._last = time.perf_counter()
+        self._last, self._cpu = time.perf_counter(), time.thread_time()
         self._where: str | None = None
         self._main = threading.get_ident()
         self._timer = QTimer()
@@ -61,11 +62,13 @@ class Heartbeat:
         self.gaps.setdefault(phase, [])
 
     def _beat(self) -> None:
-        now = time.perf_counter()
+        now, cpu = time.perf_counter(), time.thread_time()
         gap_ms = (now - self._last) * 1e3
         if self._phase and gap_ms > KEPT_MS:
-            self.gaps[self._phase].append({"ms": round(gap_ms, 1), "where": self._where})
-        self._last, self._where = now, None
+            cpu_ms = round((cpu - self._cpu) * 1e3, 1)
+            gap = {"ms": round(gap_ms, 1), "cpu_ms": cpu_ms, "where": self._where}
+            self.gaps[self._phase].append(gap)
+        self._last, self._cpu, self._where = now, cpu, None
 
     def _watch(self) -> None:
         while True:
@@ -189,7 +192,7 @@ class Control:
             _layers.labels_layer("objects", self._labels[0], _layers.OBJECT_COLOR, 2)
         )
         small = np.zeros((1, 1), np.uint8)
-        self._preview = add(_layers.labels_layer("preview", small, _layers.PREVIEW_COLOR, 2))
+        self._preview = add(_layers.labels_layer("preview", small, _layers.PREVIEW_COLOR, 0))
         add(_layers.lines_layer("box", _layers.PREVIEW_COLOR))
         self._prompts = add(_layers.prompts_layer())
         self._prompts.mode = "pan_zoom"
@@ -198,17 +201,18 @@ class Control:
         return STILL_DRAWING
 
     def answered(self) -> bool:
-        """Show an outline of the size of a window."""
-        mask = np.zeros((256, 256), np.uint8)
-        mask[100:140, 100:140] = 1
-        self._preview.data = mask
+        """Show the outline of a pad and a click."""
+        outline = np.ones((PAD_PX, PAD_PX), np.uint8)
+        outline[2:-2, 2:-2] = 0
+        self._preview.data = outline
+        self._preview.translate = (100, 100)
         _layers.show_points(self._prompts, [(100.0, 100.0)], [1])
         return True
 
     def accept(self) -> None:
         """Paint an object and take the outline away."""
-        self._labels[self._turned][100:140, 100:140] = 1
-        self._objects.refresh()
+        rows, cols = np.indices((PAD_PX, PAD_PX))
+        self._objects.data_setitem((rows.ravel() + 100, cols.ravel() + 100), 1)
         self.clear()
 
     def clear(self) -> None:
@@ -249,8 +253,10 @@ def visit(beat: Heartbeat, screen: Screen, role: Ours | Control, clicks: int) ->
         yield role.answered
         yield STILL_DRAWING
     beat.enter("quick clicks")
-    for _ in range(clicks):
-        screen.click(screen.somewhere())
+    role.clear()
+    place = screen.somewhere()
+    for number in range(clicks):
+        screen.click((place[0] + number % 4, place[1] + number // 4))
         yield STILL_DRAWING
     yield role.answered
     beat.enter("moves")

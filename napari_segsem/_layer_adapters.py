@@ -159,7 +159,7 @@ class AnnotateLayers:
                 _layers.OBJECTS, document.annotation.labels, _layers.OBJECT_COLOR, 2
             ),
             _layers.PREVIEW: lambda: _layers.labels_layer(
-                _layers.PREVIEW, np.zeros((1, 1), np.uint8), _layers.PREVIEW_COLOR, 2
+                _layers.PREVIEW, np.zeros((1, 1), np.uint8), _layers.PREVIEW_COLOR, 0
             ),
             _layers.BOX: lambda: _layers.lines_layer(_layers.BOX, _layers.PREVIEW_COLOR),
             _layers.PROMPTS: _layers.prompts_layer,
@@ -171,7 +171,7 @@ class AnnotateLayers:
             shown = self._own_layer(document)
         for layer in (*self._adopted.values(), self._own_image):
             if layer is not None and layer in self._viewer.layers:
-                layer.visible = layer is shown
+                _layers.show(layer, layer is shown)
         _layers.place(shown, document)
 
     def _own_layer(self, document: Document) -> Image:
@@ -202,7 +202,7 @@ class AnnotateLayers:
     def _place_data_bar(self, document: Document) -> None:
         layer = self._layers[_layers.DATA_BAR]
         first, (height, width) = document.image.data_bar_row, document.image.shape
-        layer.visible = first is not None
+        _layers.show(layer, first is not None)
         if first is None:
             _layers.place(layer, document)
             return
@@ -243,17 +243,17 @@ class AnnotateLayers:
         if self._document is None or not self._prompts_wanted:
             return
         annotation, layer = self._document.annotation, self._layers[_layers.PREVIEW]
-        mask = annotation.chosen_mask
-        if mask is None or annotation.candidates is None:
+        outline = annotation.chosen_outline
+        if outline is None:
             if layer.data.any():
                 layer.data = np.zeros((1, 1), dtype=np.uint8)
             # Moving an empty layer back would draw it once more for nothing.
             scale, units = self._document.scale, self._document.units
             _layers.place_at(layer, scale, layer.translate, units)
             return
-        # A small layer moved to its window: the whole image is never drawn anew for one click.
-        layer.data = mask.astype(np.uint8)
-        _layers.place(layer, self._document, annotation.candidates.offset_rc)
+        # A small layer moved to its place: the whole image is never drawn anew for one click.
+        layer.data = outline.data
+        _layers.place(layer, self._document, outline.offset_rc)
 
     def _paint(self, labels: LabelArray, slices: tuple[slice, slice], values: LabelArray) -> None:
         """Paint objects through the layer, which then draws that part and not the whole image."""
@@ -269,7 +269,7 @@ class AnnotateLayers:
     def _set_visible(self, visible: bool) -> None:
         for name in (_layers.OBJECTS, _layers.PREVIEW, _layers.BOX, _layers.PROMPTS):
             if name in self._layers:
-                self._layers[name].visible = visible
+                _layers.show(self._layers[name], visible)
 
     def _screen_px(self, width: float) -> float:
         """Width in image px of so many px on the screen."""

@@ -69,6 +69,12 @@ def place_at(layer: Any, scale: Any, translate: Any, units: Any) -> None:
     layer.units = units
 
 
+def show(layer: Any, visible: bool) -> None:
+    """Show or hide a layer, unless it is so already: napari would draw it anew."""
+    if layer.visible != visible:
+        layer.visible = visible
+
+
 def image_layer(document: Document) -> Image:
     """Grey image with the file's own values."""
     return Image(
@@ -108,6 +114,8 @@ def prompts_layer() -> Points:
         size=14,
         border_width=0.05,
         border_color="white",
+        face_color=POINT_COLORS[FOREGROUND],
+        symbol=POINT_SYMBOLS[FOREGROUND],
         opacity=1.0,
     )
     layer.canvas_size_limits = (12, 18)
@@ -122,9 +130,11 @@ def show_points(
     if len(wanted) == 0 and len(layer.data) == 0:
         return
     layer.data = wanted
-    if len(points_rc):
+    symbols = [POINT_SYMBOLS[label] for label in labels]
+    # Each of these draws the layer anew; new points have the look of the foreground already.
+    if [str(symbol) for symbol in layer.symbol] != symbols:
         layer.face_color = [POINT_COLORS[label] for label in labels]
-        layer.symbol = [POINT_SYMBOLS[label] for label in labels]
+        layer.symbol = symbols
     layer.selected_data = set()
 
 

@@ -135,9 +135,7 @@ class Session:
             return
         self.start_engine()
         answer = self._engine.predict(document.image.sha256, state.prompts())
-        answer.add_done_callback(
-            lambda done: self._in_panels(lambda: self._answered(document, done))
-        )
+        answer.add_done_callback(lambda done: self._arrived(document, done))
 
     def set_extraction(self, document: Document, extraction: Extraction) -> None:
         """Take an extraction as the one to review."""
@@ -190,6 +188,12 @@ class Session:
             start()
         except SegSemError as error:
             self._engine_says(EngineState.FAILED, str(error))
+
+    def _arrived(self, document: Document, done: Future[Candidates]) -> None:
+        # Still in the client's thread: what is drawn first is made here, not in the GUI's.
+        if not done.cancelled() and done.exception() is None:
+            done.result().outline(0)
+        self._in_panels(lambda: self._answered(document, done))
 
     def _answered(self, document: Document, done: Future[Candidates]) -> None:
         try:

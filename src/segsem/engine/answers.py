@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from segsem.engine.messages import Message
 from segsem.segmentation.predictor import MASK_THRESHOLD
+
+OUTLINE_PX = 2
+"""Width of an outline, inside the mask."""
 
 
 class EngineState(StrEnum):
@@ -51,6 +54,22 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """Edge of a mask, cut to where there is something to see.
+
+    Attributes
+    ----------
+    offset_rc : (int, int)
+        Row and column of its first pixel in the image.
+    data : (h, w) uint8
+        1 on the edge.
+    """
+
+    offset_rc: tuple[int, int]
+    data: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """The three masks that the model offers for one set of prompts, best first.
 
@@ -67,6 +86,7 @@ class Candidates:
     offset_rc: tuple[int, int]
     logits: npt.NDArray[np.float32]
     iou_pred: tuple[float, ...]
+    _outlines: dict[int, Outline] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.iou_pred)
@@ -74,6 +94,12 @@ class Candidates:
     def mask(self, index: int) -> npt.NDArray[np.bool_]:
         """(h, w) bool mask of one candidate."""
         return np.asarray(self.logits[index] > MASK_THRESHOLD)
+
+    def outline(self, index: int) -> Outline:
+        """Outline of one candidate; made once, so that a GUI can have it made elsewhere."""
+        if index not in self._outlines:
+            self._outlines[index] = outline_of(self.mask(index), self.offset_rc)
+        return self._outlines[index]
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -87,3 +113,35 @@ class Candidates:
         row, col = answer.header["offset_rc"]
         scores = tuple(float(value) for value in answer.header["iou_pred"])
         return cls((int(row), int(col)), np.asarray(answer.arrays["logits"]), scores)
+
+
+def outline_of(mask: npt.NDArray[np.bool_], offset_rc: tuple[int, int]) -> Outline:
+    """Find the edge of a mask.
+
+    Parameters
+    ----------
+    mask : (h, w) bool
+        Where it reaches a side of the window there is no edge: it may go on outside.
+    offset_rc : (int, int)
+        Row and column of the window's first pixel in the image.
+    """
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if len(rows) == 0:
+        return Outline(offset_rc, np.zeros((1, 1), dtype=np.uint8))
+    # One pixel more where there is one, so that the cut is not taken for the window's side.
+    row0, col0 = max(int(rows[0]) - 1, 0), max(int(cols[0]) - 1, 0)
+    part = mask[row0 : rows[-1] + 2, col0 : cols[-1] + 2]
+    inside = part
+    for _ in range(OUTLINE_PX):
+        inside = _eroded(inside)
+    edge = part & ~inside
+    return Outline((offset_rc[0] + row0, offset_rc[1] + col0), edge.astype(np.uint8))
+
+
+def _eroded(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    smaller = mask.copy()
+    smaller[1:] &= mask[:-1]
+    smaller[:-1] &= mask[1:]
+    smaller[:, 1:] &= mask[:, :-1]
+    smaller[:, :-1] &= mask[:, 1:]
+    return smaller
