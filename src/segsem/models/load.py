@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from segsem.core.exceptions import ModelError
-from segsem.models.store import WEIGHTS_FILE, find_model, verify
+from segsem.models.store import WEIGHTS_FILE, ModelDescription, find_model, verify
 from segsem.segmentation.predictor import Predictor
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def load_predictor(name_or_dir: str | Path = "segsem-nano", device: str = "auto") -> Predictor:
+def load_predictor(
+    name_or_dir: str | Path = "segsem-nano", device: str = "auto", precision: str = "auto"
+) -> Predictor:
     """Load a model and make it answer prompts.
 
     Parameters
@@ -22,6 +24,9 @@ def load_predictor(name_or_dir: str | Path = "segsem-nano", device: str = "auto"
         A name of `segsem models list`, or a model folder.
     device : str
         `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:N` or `mps`.
+    precision : str
+        Of the image encoder: `fp32`, `bf16`, or `auto`, which is `$SEGSEM_PRECISION` where that is
+        set, or else `bf16` where the hardware computes in it and the model gains from it.
 
     Returns
     -------
@@ -31,6 +36,30 @@ def load_predictor(name_or_dir: str | Path = "segsem-nano", device: str = "auto"
     ------
     ModelError
         If the model is not here, is damaged or does not fit, or the device is not there.
+    UsageError
+        If there is no such precision.
+    """
+    model, description = load_model(name_or_dir)
+    sam2: Any = importlib.import_module("segsem.segmentation.sam2_predictor")
+    predictor: Predictor = sam2.SAM2Predictor(
+        model,
+        description.name,
+        description.weights_sha256,
+        description.frame_px,
+        choose_device(device),
+        precision,
+        release=True,
+    )
+    return predictor
+
+
+def load_model(name_or_dir: str | Path) -> tuple[Any, ModelDescription]:
+    """Load a model by itself, a `SAM2Base` in evaluation mode, and what is known of it.
+
+    Raises
+    ------
+    ModelError
+        If it is not here, is damaged or does not fit.
     """
     folder = find_model(name_or_dir)
     description = verify(folder)
@@ -39,15 +68,7 @@ def load_predictor(name_or_dir: str | Path = "segsem-nano", device: str = "auto"
     weights: Any = importlib.import_module("segsem.models.weights")
     path = folder / WEIGHTS_FILE
     weights.load_state(model, weights.read_state(path), str(path))
-    sam2: Any = importlib.import_module("segsem.segmentation.sam2_predictor")
-    predictor: Predictor = sam2.SAM2Predictor(
-        model,
-        description.name,
-        description.weights_sha256,
-        description.frame_px,
-        choose_device(device),
-    )
-    return predictor
+    return model, description
 
 
 def choose_device(device: str) -> str:

@@ -48,23 +48,75 @@ PackedEmbedding = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]
 """An embedding taken apart for a file: plain JSON values, and arrays."""
 
 
-@dataclass(frozen=True, slots=True)
+class LogitSource(Protocol):
+    """Logits at the image's resolution, made where they are asked for."""
+
+    def whole(self, index: int) -> FloatImage:
+        """(H, W) logits of one mask."""
+        ...
+
+    def around(self, index: int) -> tuple[tuple[int, int], FloatImage]:
+        """Offset (row, column) and logits of the part that holds one mask with all its edge."""
+        ...
+
+
 class MaskPrediction:
     """Answer to one `Prompts`, best mask first as ranked by the model's predicted IoU.
 
-    Attributes
+    Parameters
     ----------
-    logits : (M, H, W) float32
-        At the resolution of the encoded image; masks are `logits > MASK_THRESHOLD`.
+    logits : (M, H, W) float32 or LogitSource
+        At the resolution of the encoded image, or what makes them when they are asked for.
     low_res_logits : (M, h, w) float32
         As decoded; can be handed back as `Prompts.mask_input`.
     iou_pred : (M,) float32
         The model's own estimate; not a confidence.
     """
 
-    logits: npt.NDArray[np.float32]
-    low_res_logits: npt.NDArray[np.float32]
-    iou_pred: npt.NDArray[np.float32]
+    __slots__ = ("_source", "_whole", "iou_pred", "low_res_logits")
+
+    def __init__(
+        self,
+        logits: npt.NDArray[np.float32] | LogitSource,
+        low_res_logits: npt.NDArray[np.float32],
+        iou_pred: npt.NDArray[np.float32],
+    ) -> None:
+        self.low_res_logits = low_res_logits
+        self.iou_pred = iou_pred
+        self._whole: dict[int, FloatImage] = {}
+        self._source: LogitSource | None = None
+        if isinstance(logits, np.ndarray):
+            self._whole = dict(enumerate(logits))
+        else:
+            self._source = logits
+
+    def __len__(self) -> int:
+        return len(self.iou_pred)
+
+    @property
+    def logits(self) -> npt.NDArray[np.float32]:
+        """(M, H, W) logits of all masks; masks are `logits > MASK_THRESHOLD`."""
+        return np.stack([self.logits_of(index) for index in range(len(self))])
+
+    def logits_of(self, index: int) -> FloatImage:
+        """(H, W) logits of one mask."""
+        if index not in self._whole and self._source is not None:
+            self._whole[index] = self._source.whole(index)
+        return self._whole[index]
+
+    def around(self, index: int = 0) -> tuple[tuple[int, int], FloatImage]:
+        """Return only the part of the image that holds one mask with all its edge.
+
+        Returns
+        -------
+        offset_rc : (int, int)
+            Row and column of the part's first pixel in the image.
+        logits : (h, w) float32
+            Traced, they give the outline that all logits of the image would.
+        """
+        if self._source is None or index in self._whole:
+            return (0, 0), self.logits_of(index)
+        return self._source.around(index)
 
     @property
     def masks(self) -> npt.NDArray[np.bool_]:
@@ -74,12 +126,12 @@ class MaskPrediction:
     @property
     def best_mask(self) -> MaskArray:
         """(H, W) bool mask that the model itself ranks first."""
-        return np.asarray(self.logits[0] > MASK_THRESHOLD)
+        return np.asarray(self.best_logits > MASK_THRESHOLD)
 
     @property
     def best_logits(self) -> FloatImage:
         """(H, W) logits of the mask ranked first."""
-        return np.asarray(self.logits[0])
+        return self.logits_of(0)
 
 
 @runtime_checkable

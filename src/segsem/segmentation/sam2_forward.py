@@ -80,6 +80,7 @@ def decode_prompts(
     boxes: Tensor | None = None,
     masks: Tensor | None = None,
     multimask: bool = True,
+    positions: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Decode N prompts; gradients flow.
 
@@ -98,6 +99,8 @@ def decode_prompts(
         Logits of an earlier answer.
     multimask : bool
         Three masks, or one.
+    positions : (1, C, S/16, S/16) tensor, optional
+        `dense_positions` of the frame, where they are at hand.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def decode_prompts(
     object_score : (N, 1) tensor
         Logits.
     """
-    inputs = _decoder_inputs(model, features, points, labels, boxes, masks)
+    inputs = _decoder_inputs(model, features, points, labels, boxes, masks, positions)
     logits, iou_pred, _, score = model.sam_mask_decoder(multimask_output=multimask, **inputs)
     return logits, iou_pred, score
 
@@ -118,40 +121,27 @@ def decode_all_masks(
     labels: Tensor | None,
     boxes: Tensor | None = None,
     masks: Tensor | None = None,
+    frame_index: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Decode all four masks (the single one first) in one pass, as training wants them.
 
-    See `decode_prompts`; M is 4.
+    See `decode_prompts`; M is 4. `frame_index` (N,) is for decoders that take their stride-4
+    features by the frame, see `RasterMaskDecoder`.
     """
     inputs = _decoder_inputs(model, features, points, labels, boxes, masks)
+    if frame_index is not None:
+        inputs["frame_index"] = frame_index
     logits, iou_pred, _, score = model.sam_mask_decoder.predict_masks(**inputs)
     return logits, iou_pred, score
 
 
-def _decoder_inputs(
-    model: SAM2Base,
-    features: Features,
-    points: Tensor | None,
-    labels: Tensor | None,
-    boxes: Tensor | None,
-    masks: Tensor | None,
-) -> dict[str, Any]:
-    tokens = _point_tokens(points, labels, boxes)
-    encoder = model.sam_prompt_encoder
-    # Only our own prompt encoder knows other frames than the one it was built for.
-    frame = {} if features.frame_px == model.image_size else {"frame_px": features.frame_px}
-    sparse, dense = encoder(points=tokens, boxes=None, masks=masks, **frame)
-    return {
-        "image_embeddings": features.image_embed,
-        "image_pe": encoder.get_dense_pe(**frame),
-        "sparse_prompt_embeddings": sparse,
-        "dense_prompt_embeddings": dense,
-        "repeat_image": features.image_embed.shape[0] != sparse.shape[0],
-        "high_res_features": features.high_res,
-    }
+def dense_positions(model: SAM2Base, frame_px: int) -> Tensor:
+    """Positional encoding (1, C, S/16, S/16) of a frame's image tokens."""
+    positions: Tensor = model.sam_prompt_encoder.get_dense_pe(**_frame(model, frame_px))
+    return positions
 
 
-def _point_tokens(
+def point_tokens(
     points: Tensor | None, labels: Tensor | None, boxes: Tensor | None
 ) -> tuple[Tensor, Tensor] | None:
     """Box corners (labels 2 and 3) before the points, as in SAM2's own predictor."""
@@ -162,3 +152,32 @@ def _point_tokens(
     if points is None or labels is None:
         return corners, corner_labels
     return torch.cat([corners, points], dim=1), torch.cat([corner_labels, labels], dim=1)
+
+
+def _decoder_inputs(
+    model: SAM2Base,
+    features: Features,
+    points: Tensor | None,
+    labels: Tensor | None,
+    boxes: Tensor | None,
+    masks: Tensor | None,
+    positions: Tensor | None = None,
+) -> dict[str, Any]:
+    tokens = point_tokens(points, labels, boxes)
+    frame_px = features.frame_px
+    sparse, dense = model.sam_prompt_encoder(
+        points=tokens, boxes=None, masks=masks, **_frame(model, frame_px)
+    )
+    return {
+        "image_embeddings": features.image_embed,
+        "image_pe": dense_positions(model, frame_px) if positions is None else positions,
+        "sparse_prompt_embeddings": sparse,
+        "dense_prompt_embeddings": dense,
+        "repeat_image": features.image_embed.shape[0] != sparse.shape[0],
+        "high_res_features": features.high_res,
+    }
+
+
+def _frame(model: SAM2Base, frame_px: int) -> dict[str, int]:
+    # Only our own prompt encoder knows other frames than the one it was built for.
+    return {} if frame_px == model.image_size else {"frame_px": frame_px}

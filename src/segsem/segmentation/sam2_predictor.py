@@ -13,19 +13,19 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from segsem.core.exceptions import InputError, ModelError
-from segsem.core.types import ImageArray
+from segsem.core.types import FloatImage, ImageArray
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
 from segsem.segmentation.frame import Frame, choose_frame
+from segsem.segmentation.inference.runner import ModelRunner
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction, PackedEmbedding
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.sam2_embedding import EMBEDDING_VERSION, Encoded, pack, unpack
-from segsem.segmentation.sam2_forward import decode_prompts, encode_pixels, normalise_pixels
+from segsem.segmentation.sam2_forward import normalise_pixels
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
     from torch import Tensor
-    from torch.utils.hooks import RemovableHandle
 
 CHUNK_CELLS = 32 * 64 * 64
 """Low-resolution mask cells decoded at once: 32 prompts in a 256-px frame, 2 in SAM2's own."""
@@ -40,7 +40,8 @@ class SAM2Predictor:
     Parameters
     ----------
     model : SAM2Base
-        With its weights; put into evaluation mode and moved to the device.
+        With its weights; put into evaluation mode and moved to the device. Weights that change
+        later are not seen: make another predictor.
     name : str
         As in the registry.
     weights_sha256 : str
@@ -49,19 +50,32 @@ class SAM2Predictor:
         Side of the model's square frame.
     device : str
         As torch names it.
+    precision : str
+        Of the image encoder: `auto`, `fp32` or `bf16`, see `inference.precision`.
+    release : bool
+        The model is for this predictor alone, which may take it to pieces to save memory.
     """
 
     def __init__(
-        self, model: SAM2Base, name: str, weights_sha256: str, frame_px: int, device: str = "cpu"
+        self,
+        model: SAM2Base,
+        name: str,
+        weights_sha256: str,
+        frame_px: int,
+        device: str = "cpu",
+        precision: str = "auto",
+        release: bool = False,
     ) -> None:
-        self._model = model.to(device).eval()
         self._name = name
         self._weights_sha256 = weights_sha256
         self._frame_px = frame_px
         self._device = torch.device(device)
         # SAM2's own prompt encoder knows one frame; ours takes any.
         self._fixed = not getattr(model.sam_prompt_encoder, "any_frame", False)
-        self._hooks: list[RemovableHandle] = []
+        self._runner = ModelRunner(model.to(device).eval(), precision, release)
+        self._checkpoint: Callable[[], None] | None = None
+        greys = torch.arange(256, dtype=torch.uint8, device=device).reshape(1, 16, 16)
+        self._input_of_grey = normalise_pixels(greys).reshape(3, 256).t().contiguous()
 
     @property
     def name(self) -> str:
@@ -79,10 +93,15 @@ class SAM2Predictor:
         return self._frame_px
 
     @property
+    def precision(self) -> str:
+        """In which the image encoder computes: `fp32` or `bf16`."""
+        return self._runner.precision.value
+
+    @property
     def embedding_kind(self) -> str:
         """What an embedding depends on beside the pixels: code version, weights, precision."""
-        precision = str(next(self._model.parameters()).dtype)
-        return f"sam2:{EMBEDDING_VERSION}:{self._weights_sha256}:{self._frame_px}:{precision}"
+        version, sha256 = EMBEDDING_VERSION, self._weights_sha256
+        return f"sam2:{version}:{sha256}:{self._frame_px}:{self.precision}"
 
     def pack(self, embedding: ImageEmbedding) -> PackedEmbedding:
         """Take an embedding apart for a file, see `sam2_embedding.pack`."""
@@ -97,19 +116,14 @@ class SAM2Predictor:
         return embedding
 
     def set_checkpoint(self, checkpoint: Callable[[], None] | None) -> None:
-        """Have `checkpoint` called before each block of the image encoder.
+        """Have `checkpoint` called every few steps of an encoding.
 
         Parameters
         ----------
         checkpoint : callable or None
             What it raises ends the encoding and comes out of `encode`.
         """
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
-        if checkpoint is not None:
-            blocks = self._model.image_encoder.trunk.blocks
-            self._hooks = [b.register_forward_pre_hook(lambda *_: checkpoint()) for b in blocks]
+        self._checkpoint = checkpoint
 
     def encode(self, image: SEMImage | ImageArray) -> ImageEmbedding:
         """Encode a whole image, or a (H, W) uint8 crop that is already normalised.
@@ -136,19 +150,24 @@ class SAM2Predictor:
             )
             raise InputError(msg)
         frame = choose_frame((grey.shape[0], grey.shape[1]), self._frame_px, fixed=self._fixed)
-        with torch.inference_mode():
-            features = encode_pixels(self._model, self._pixels(frame.place(grey), frame))
+        features = self._runner.encode(self._pixels(frame.place(grey), frame), self._checkpoint)
         encoded = Encoded(frame, features)
         image_sha256 = hashlib.sha256(grey.tobytes()).hexdigest()
         signature = f"{image_sha256}:{self._weights_sha256}:{frame.side_px}"
         return ImageEmbedding(frame.shape, frame.filled, encoded, signature)
 
-    def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
-        """Answer one prompt with three masks, best first as the model itself ranks them."""
-        return self.decode_batch(embedding, [prompts])[0]
+    def decode(
+        self, embedding: ImageEmbedding, prompts: Prompts, multimask: bool = True
+    ) -> MaskPrediction:
+        """Answer one prompt with three masks, best first as the model itself ranks them, or one.
+
+        The one is SAM2's single-mask answer: its own token's mask, or the best of the three where
+        that one is unstable.
+        """
+        return self.decode_batch(embedding, [prompts], multimask)[0]
 
     def decode_batch(
-        self, embedding: ImageEmbedding, prompts: Sequence[Prompts]
+        self, embedding: ImageEmbedding, prompts: Sequence[Prompts], multimask: bool = True
     ) -> list[MaskPrediction]:
         """Answer many independent prompts on one embedding, each as `decode` would.
 
@@ -158,6 +177,8 @@ class SAM2Predictor:
             From this predictor.
         prompts : sequence of Prompts
             In the encoded image's frame.
+        multimask : bool
+            Three masks each, or one.
 
         Returns
         -------
@@ -182,12 +203,14 @@ class SAM2Predictor:
         for indices in groups.values():
             for start in range(0, len(indices), chunk):
                 part = indices[start : start + chunk]
-                found = self._decode_alike(encoded, [prompts[i] for i in part])
+                found = self._decode_alike(encoded, [prompts[i] for i in part], multimask)
                 answers.update(zip(part, found, strict=True))
         return [answers[i] for i in range(len(prompts))]
 
     @torch.inference_mode()
-    def _decode_alike(self, encoded: Encoded, prompts: Sequence[Prompts]) -> list[MaskPrediction]:
+    def _decode_alike(
+        self, encoded: Encoded, prompts: Sequence[Prompts], multimask: bool
+    ) -> list[MaskPrediction]:
         """Answer prompts that have the same number of points, all with or without box and mask."""
         frame = encoded.frame
         first = prompts[0]
@@ -200,16 +223,9 @@ class SAM2Predictor:
             boxes = self._points_xy(frame, corners).reshape(-1, 4)
         if first.mask_input is not None:
             masks = self._mask_inputs(frame, prompts)
-        logits, iou_pred, _ = decode_prompts(
-            self._model, encoded.features, points, labels, boxes, masks
-        )
-        order = iou_pred.argsort(dim=1, descending=True)
-        iou_pred = iou_pred.gather(1, order)
-        logits = logits.gather(1, order[..., None, None].expand_as(logits)).float()
-        full = _at_image_resolution(logits, frame).cpu().numpy()
-        low_res = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()
-        scores = iou_pred.float().cpu().numpy()
-        return [MaskPrediction(*parts) for parts in zip(full, low_res, scores, strict=True)]
+        answer = self._runner.decode(encoded.features, points, labels, boxes, masks, multimask)
+        logits, iou_pred = (part.float().cpu().numpy() for part in answer)
+        return [_ranked(*one, frame) for one in zip(logits, iou_pred, strict=True)]
 
     def _checked(self, embedding: ImageEmbedding) -> Encoded:
         encoded = embedding.features
@@ -222,10 +238,14 @@ class SAM2Predictor:
             raise ModelError(msg)
         return encoded
 
+    @torch.inference_mode()
     def _pixels(self, grey: npt.NDArray[np.uint8], frame: Frame) -> Tensor:
-        pixels = normalise_pixels(torch.from_numpy(grey).to(self._device).unsqueeze(0))
+        """Normalised frame (1, 3, S, S) in channels-last order; padding is 0."""
+        values = torch.from_numpy(grey).to(self._device).int()
+        pixels = F.embedding(values, self._input_of_grey)
         height, width = frame.filled
-        return F.pad(pixels, (0, frame.side_px - width, 0, frame.side_px - height))
+        pixels = F.pad(pixels, (0, 0, 0, frame.side_px - width, 0, frame.side_px - height))
+        return pixels.permute(2, 0, 1).unsqueeze(0)
 
     def _points_xy(self, frame: Frame, points_rc: Sequence[object]) -> Tensor:
         placed = frame.to_frame(np.asarray(points_rc, dtype=np.float64))
@@ -245,11 +265,25 @@ class SAM2Predictor:
         return torch.from_numpy(np.stack(masks)).to(self._device).unsqueeze(1)
 
 
-def _at_image_resolution(logits: Tensor, frame: Frame) -> Tensor:
-    """Low-resolution logits (N, M, S/4, S/4) to (N, M, H, W), padding cut off."""
-    full_frame = (frame.side_px, frame.side_px)
-    full = F.interpolate(logits, size=full_frame, mode="bilinear", align_corners=False)
-    full = full[..., : frame.filled[0], : frame.filled[1]]
-    if frame.filled == frame.shape:
-        return full.contiguous()
-    return F.interpolate(full, size=frame.shape, mode="bilinear", align_corners=False)
+class _FrameLogits:
+    """Logits of one answer, brought to the image's resolution where they are asked for."""
+
+    def __init__(self, logits: npt.NDArray[np.float32], frame: Frame) -> None:
+        self._logits = logits
+        self._frame = frame
+
+    def whole(self, index: int) -> FloatImage:
+        return self._frame.enlarge(self._logits[index])
+
+    def around(self, index: int) -> tuple[tuple[int, int], FloatImage]:
+        return self._frame.enlarge_around(self._logits[index])
+
+
+def _ranked(
+    logits: npt.NDArray[np.float32], iou_pred: npt.NDArray[np.float32], frame: Frame
+) -> MaskPrediction:
+    order = np.argsort(-iou_pred, kind="stable")
+    # Clipping is for what is handed back; outlines come from the logits as decoded.
+    ranked = logits[order]
+    clipped = np.clip(ranked, -LOGIT_LIMIT, LOGIT_LIMIT)
+    return MaskPrediction(_FrameLogits(ranked, frame), clipped, iou_pred[order])

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import functools
-import subprocess
-import sys
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -133,98 +129,77 @@ def test_a_mask_input_of_another_frame_is_refused(predictor: SAM2Predictor) -> N
         predictor.decode(embedding, Prompts(mask_input=np.zeros((64, 64), dtype=np.float32)))
 
 
-@functools.cache
-def torchvision_schemas() -> torch.library.Library | None:
-    """Two schemas that torchvision needs to load beside a CPU-only torch; kept while they are used.
+def test_one_mask_instead_of_three(predictor: SAM2Predictor) -> None:
+    embedding = predictor.encode(picture(128, 128))
 
-    A torchvision that works brings its own and ends the process if it finds them defined, so
-    another process is asked first.
-    """
-    command = [sys.executable, "-c", "import torchvision"]
-    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-        return None
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
+    one = predictor.decode(embedding, CLICK, multimask=False)
+
+    assert one.logits.shape == (1, 128, 128)
+    assert one.low_res_logits.shape == (1, 32, 32)
+    assert one.iou_pred.shape == (1,)
 
 
-def reference_predictor(model: torch.nn.Module) -> object:
-    """SAM2's own predictor."""
-    torchvision_schemas()
-    try:
-        from sam2.sam2_image_predictor import SAM2ImagePredictor
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f"SAM2ImagePredictor cannot be imported here: {error}")
-    return SAM2ImagePredictor(model)
+@pytest.mark.parametrize("shape", [(128, 128), (100, 90), (256, 200), (400, 300), (3, 900)])
+def test_the_part_around_a_mask_is_the_whole_images(
+    predictor: SAM2Predictor, shape: tuple[int, int]
+) -> None:
+    answer = predictor.decode(predictor.encode(picture(*shape)), Prompts([(1.0, 2.0)], [1]))
+
+    for index in range(3):
+        (row, col), part = answer.around(index)
+        whole = np.full(shape, -1.0)
+        whole[row : row + part.shape[0], col : col + part.shape[1]] = part
+        assert np.array_equal(whole > 0, answer.logits_of(index) > 0)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is:DeprecationWarning")
-@pytest.mark.parametrize("prompts", ["click", "points", "box", "box+points", "mask"])
-@pytest.mark.parametrize("single", [False, True])
-def test_same_function_as_sam2s_own_predictor(prompts: str, single: bool) -> None:
-    ours, theirs, embedding = official_pair()
-    points, labels, box, mask = {
-        "click": ([(300, 400)], [1], None, None),
-        "points": ([(300, 400), (20, 900), (700, 700)], [1, 0, 1], None, None),
-        "box": ((), (), (100, 200, 500, 800), None),
-        "box+points": ([(300, 400)], [1], (100, 200, 500, 800), None),
-        "mask": ([(300, 400)], [1], None, np.linspace(-5, 5, 65536, dtype=np.float32)),
-    }[prompts]
-    mask = None if mask is None else mask.reshape(256, 256)
+def test_padding_of_the_frame_is_zero_after_normalisation(predictor: SAM2Predictor) -> None:
+    grey = np.full((3, 5), 7, dtype=np.uint8)
 
-    logits, scores = theirs_answer(theirs, points, labels, box, mask, single)
-    if single:
-        got_logits, got_scores = single_answer(ours, embedding, points, labels, box, mask)
-    else:
-        answer = ours.decode(embedding, Prompts(points, labels, box, mask))
-        got_logits, got_scores = answer.low_res_logits, answer.iou_pred
+    pixels = predictor._pixels(grey, choose_frame(grey.shape, 256, fixed=False))
 
-    order = np.argsort(-scores, kind="stable")
-    assert got_scores == pytest.approx(scores[order], abs=1e-3)
-    assert got_logits == pytest.approx(logits[order], abs=1e-3)
+    expected = (7 / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    assert pixels.shape == (1, 3, 128, 128)
+    assert pixels[0, :, 2, 4].numpy() == pytest.approx(expected, abs=1e-6)
+    assert not pixels[0, :, 3:].any()
+    assert not pixels[0, :, :, 5:].any()
 
 
-_PAIR: list[object] = []
+def test_the_precision_is_part_of_what_embeddings_depend_on() -> None:
+    model = build_model("segsem-nano")
+    kinds = set()
+    for precision in ("fp32", "bf16"):
+        made = SAM2Predictor(model, "nano", "ab" * 32, 256, precision=precision)
+        assert made.precision == precision
+        kinds.add(made.embedding_kind)
+
+    assert len(kinds) == 2
 
 
-def official_pair():  # type: ignore[no-untyped-def]
-    if not _PAIR:
-        torch.manual_seed(1)
-        model = build_model("sam2.1_hiera_t")
-        theirs = reference_predictor(model)
-        ours = SAM2Predictor(model, "tiny", "ef" * 32, 1024)
-        image = picture(1024, 1024)
-        theirs.set_image(np.repeat(image[..., None], 3, axis=2))  # type: ignore[attr-defined]
-        _PAIR.extend([ours, theirs, ours.encode(image)])
-    return tuple(_PAIR)
+def test_a_released_model_gives_up_its_encoder_only() -> None:
+    torch.manual_seed(0)
+    model = build_model("segsem-nano")
+    image = picture(64, 64)
+    kept = SAM2Predictor(model, "nano", "ab" * 32, 256)
+    before = kept.decode(kept.encode(image), BOX).logits
+
+    released = SAM2Predictor(model, "nano", "ab" * 32, 256, release=True)
+
+    assert not list(model.image_encoder.parameters())
+    assert np.array_equal(released.decode(released.encode(image), BOX).logits, before)
 
 
-def theirs_answer(theirs, points, labels, box, mask, single):  # type: ignore[no-untyped-def]
-    xy = np.array([(c, r) for r, c in points], dtype=np.float32) if len(points) else None
-    _, scores, low_res = theirs.predict(
-        point_coords=xy,
-        point_labels=np.array(labels) if len(labels) else None,
-        box=None if box is None else np.array([box[1], box[0], box[3], box[2]]),
-        mask_input=None if mask is None else mask[None],
-        multimask_output=not single,
-        return_logits=True,
-    )
-    return low_res, scores
+def test_an_encoder_that_is_not_known_runs_as_it_is() -> None:
+    torch.manual_seed(0)
+    model = build_model("segsem-nano")
+    quick = SAM2Predictor(model, "nano", "ab" * 32, 256)
+    model.image_encoder.neck.fuse_type = "avg"
+    plain = SAM2Predictor(model, "nano", "ab" * 32, 256)
+    model.image_encoder.neck.fuse_type = "sum"
+    calls: list[int] = []
+    plain.set_checkpoint(lambda: calls.append(1))
 
+    expected = quick.decode(quick.encode(picture(64, 64)), BOX)
+    found = plain.decode(plain.encode(picture(64, 64)), BOX)
 
-def single_answer(ours, embedding, points, labels, box, mask):  # type: ignore[no-untyped-def]
-    from segsem.segmentation.sam2_forward import decode_prompts
-
-    with torch.inference_mode():
-        logits, scores, _ = decode_prompts(
-            ours._model,
-            embedding.features.features,
-            torch.tensor([[(c, r) for r, c in points]], dtype=torch.float32) if points else None,
-            torch.tensor([labels]) if labels else None,
-            None if box is None else torch.tensor([[box[1], box[0], box[3], box[2]]]).float(),
-            None if mask is None else torch.from_numpy(mask)[None, None],
-            multimask=False,
-        )
-    return logits[0].clamp(-32, 32).numpy(), scores[0].numpy()
+    assert calls
+    assert found.logits == pytest.approx(expected.logits, abs=1e-4)

@@ -1,0 +1,1 @@
+"""How quick the model is, always as ratios measured in one run."""
