@@ -15,6 +15,7 @@ from segsem.engine.lru import ByteLRU
 from segsem.engine.messages import Message
 from segsem.engine.request_fields import image_id_of, image_of, point_of, prompts_of
 from segsem.engine.requests import Request
+from segsem.segmentation import native
 from segsem.segmentation.predictor import ImageEmbedding, Predictor
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.window import Window, window_for_prompts
@@ -27,10 +28,6 @@ SAME_WINDOW = 0.25
 
 WINDOW_MARGIN = 0.1
 """A cached window is used again while prompts stay this part of a frame inside it."""
-
-MAX_GROWTHS = 2
-"""How often a window is doubled for an object that reaches beyond it: at four times the frame an
-outline is four times as coarse, and still whole."""
 
 PredictorFactory = Callable[[str], Predictor]
 Notify = Callable[[str], None]
@@ -184,24 +181,26 @@ class InferenceService:
             return Message({"unknown_image": image_id})
         prompts = prompts_of(request)
         predictor = self._ready_predictor()
-        window = self._window(image_id, prompts, image.shape)
-        embedding = self._embedding(predictor, image_id, image, window)
-        answer = predictor.decode(embedding, window.to_window(prompts))
-        for _ in range(MAX_GROWTHS):
-            if prompts.box_rc is not None or not window.cuts(answer.best_mask, image.shape):
-                break
-            window = window.doubled(image.shape)
-            embedding = self._embedding(predictor, image_id, image, window)
-            answer = predictor.decode(embedding, window.to_window(prompts))
+        shape = (image.shape[0], image.shape[1])
+        window = self._window(image_id, prompts, shape)
+        answer = native.answer(
+            predictor,
+            lambda wanted: self._embedding(predictor, image_id, image, wanted),
+            prompts,
+            shape,
+            window,
+        )
         self._last_window[image_id] = window
         self._answered += 1
         return Message(
             {
                 "image_id": image_id,
-                "offset_rc": [window.row0, window.col0],
+                "offset_rc": list(answer.offset_rc),
                 "iou_pred": [float(value) for value in answer.iou_pred],
+                "windows": answer.windows,
+                "complete": answer.complete,
             },
-            {"logits": np.asarray(answer.logits, dtype=np.float32)},
+            {"logits": answer.logits},
         )
 
     def _stats(self, request: Message) -> Message:
@@ -224,17 +223,19 @@ class InferenceService:
             raise ModelError(msg)
         return self._predictor
 
-    def _window(self, image_id: str, prompts: Prompts, shape: tuple[int, ...]) -> Window:
+    def _window(self, image_id: str, prompts: Prompts, shape: tuple[int, int]) -> Window:
         frame_px = self._ready_predictor().frame_px
         last = self._last_window.get(image_id)
-        inside = last is not None and last.contains(prompts, WINDOW_MARGIN * frame_px)
-        # Further clicks on an object must neither move its window nor encode again; the first
-        # click on another object must not be answered in a window that an earlier one made large.
-        if last is not None and inside and (len(prompts.points_rc) > 1 or _fits(last, frame_px)):
-            wanted = window_for_prompts(prompts, (shape[0], shape[1]), frame_px)
-            if max(wanted.shape) >= max(last.shape) or len(prompts.points_rc) > 1:
-                return last
-        return window_for_prompts(prompts, (shape[0], shape[1]), frame_px)
+        # Further clicks on an object must neither move its windows nor encode them again.
+        begun = Prompts(prompts.points_rc[:1], prompts.point_labels[:1], prompts.box_rc)
+        wanted = native.first_window(prompts, shape, frame_px)
+        if (
+            last is not None
+            and last.shape == wanted.shape
+            and last.contains(begun, WINDOW_MARGIN * frame_px)
+        ):
+            return last
+        return wanted
 
     def _embedding(
         self, predictor: Predictor, image_id: str, image: npt.NDArray[np.uint8], window: Window
@@ -244,10 +245,6 @@ class InferenceService:
     def _tell(self, state: str) -> None:
         if not self._quiet:
             self._notify(state)
-
-
-def _fits(window: Window, frame_px: int) -> bool:
-    return max(window.shape) <= frame_px
 
 
 def _likely_windows(

@@ -131,14 +131,14 @@ def prompts_for(mask: MaskArray, all_features: MaskArray) -> Prompts:
     box = (box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1))
     row0, col0, row1, col1 = (int(v) for v in box)
     window = (slice(row0, row1 + 1), slice(col0, col1 + 1))
-    inside = _deepest(mask[window], 3)
-    gaps = _deepest(~all_features[window], 2)
+    inside = deepest_points(mask[window], 3)
+    gaps = deepest_points(~all_features[window], 2)
     points = [(r + row0, c + col0) for r, c in [*inside, *gaps]]
     labels = [FOREGROUND] * len(inside) + [BACKGROUND] * len(gaps)
     return Prompts(tuple(points), tuple(labels), box)
 
 
-def _deepest(mask: MaskArray, count: int) -> list[tuple[float, float]]:
+def deepest_points(mask: MaskArray, count: int) -> list[tuple[float, float]]:
     """Points farthest from the outside, each at least its own depth away from the others."""
     if not mask.any():
         return []

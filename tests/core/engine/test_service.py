@@ -58,13 +58,21 @@ def test_a_small_object_is_answered_at_native_resolution(service):
     assert ask(service, (104, 304)) == ((64, 64), 100)
 
 
-def test_the_window_grows_until_the_object_is_whole(service):
+def test_a_long_object_is_followed_until_it_is_whole(service):
     shape, area = ask(service, (25, 160))
     assert area == 10 * 120
     assert max(shape) > 64
 
 
-def test_a_second_click_on_a_grown_object_encodes_nothing(service):
+def test_it_is_said_how_many_windows_there_were_and_whether_they_were_enough(service):
+    for point, windows in (((25, 160), 3), ((104, 304), 1)):
+        prompts = {"points_rc": [point], "point_labels": [1]}
+        request = {"request": "predict", "image_id": "a", "prompts": prompts}
+        header = service.handle(Message(request)).header
+        assert (header["windows"], header["complete"]) == (windows, True)
+
+
+def test_a_second_click_on_a_long_object_encodes_nothing(service):
     ask(service, (25, 160))
     encoded = service.handle(Message({"request": "stats"})).header["encoded"]
     assert ask(service, (25, 160), (25, 200))[1] == 1200

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
@@ -11,8 +12,10 @@ from scipy.special import erf
 from skimage.filters import threshold_otsu
 
 from segsem.imaging.image import SEMImage
+from segsem.segmentation.frame import Frame, choose_frame
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction
 from segsem.segmentation.prompts import Prompts
+from segsem.segmentation.window import Window
 
 
 def soft(distance_px: np.ndarray, blur: float = 1.5) -> np.ndarray:
@@ -92,3 +95,107 @@ def scenes() -> type[Scenes]:
 @pytest.fixture(scope="session")
 def threshold_predictor() -> type[ThresholdPredictor]:
     return ThresholdPredictor
+
+
+CELL_PX = 4
+
+
+class Oracle:
+    """Knows the truth: grey values are object numbers, answers have a real model's resolution.
+
+    It answers with the pieces that are clicked on, or with what fills the box.
+
+    Parameters
+    ----------
+    image : (H, W) uint8
+        Object numbers, 0 outside.
+    frame_px : int
+        Side of its frame.
+    guess_px : int
+        So many frame px along sides that are not the image's, it sees nothing of the object.
+    fixed : bool
+        Whether small windows are enlarged to the frame.
+    """
+
+    name, weights_sha256 = "oracle", "0" * 64
+
+    def __init__(
+        self, image: np.ndarray, frame_px: int = 64, guess_px: int = 0, fixed: bool = False
+    ) -> None:
+        self.image, self.frame_px, self.guess_px, self.fixed = image, frame_px, guess_px, fixed
+        self.windows: list[Window] = []
+        self.asked: list[Prompts] = []
+        self.spoil: Callable[[int, np.ndarray], np.ndarray] = lambda count, mask: mask
+
+    def window(self, window: Window) -> ImageEmbedding:
+        """The `Encode` of `native`."""
+        self.windows.append(window)
+        frame = choose_frame(window.shape, self.frame_px, fixed=self.fixed)
+        grey = window.crop(self.image)
+        seen = cv2.resize(grey, frame.filled[::-1], interpolation=cv2.INTER_NEAREST)
+        ends = ((window.row0, window.row1), (window.col0, window.col1))
+        clear = [
+            slice(
+                self.guess_px if start > 0 else 0,
+                filled - (self.guess_px if stop < size else 0),
+            )
+            for (start, stop), filled, size in zip(
+                ends, frame.filled, self.image.shape, strict=True
+            )
+        ]
+        return ImageEmbedding(frame.shape, frame.filled, (frame, seen, tuple(clear)), "oracle")
+
+    def encode(self, image: np.ndarray) -> ImageEmbedding:
+        raise NotImplementedError
+
+    def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
+        self.asked.append(prompts)
+        frame, seen, clear = embedding.features
+        mask = np.zeros(seen.shape, dtype=bool)
+        mask[clear] = self._mask(frame, seen, prompts)[clear]
+        mask = self.spoil(len(self.asked), mask)
+        best = _decoded(mask, frame)
+        worse = _decoded(ndi.binary_dilation(mask, iterations=6), frame)
+        logits, low_res = (np.stack(pair) for pair in zip(best, worse, strict=True))
+        return MaskPrediction(logits, low_res, np.float32([0.9, 0.5]))
+
+    def decode_batch(
+        self, embedding: ImageEmbedding, prompts: Sequence[Prompts]
+    ) -> list[MaskPrediction]:
+        return [self.decode(embedding, one) for one in prompts]
+
+    def _mask(self, frame: Frame, seen: np.ndarray, prompts: Prompts) -> np.ndarray:
+        if prompts.mask_input is not None:
+            assert prompts.mask_input.shape == (frame.side_px // CELL_PX,) * 2
+            assert prompts.mask_input.dtype == np.float32
+        if prompts.box_rc is not None:
+            corners = frame.to_frame(np.reshape(prompts.box_rc, (2, 2)))
+            (row0, col0), (row1, col1) = np.clip(np.rint(corners).astype(int), 0, None)
+            number = np.bincount(seen[row0 : row1 + 1, col0 : col1 + 1].ravel())[1:].argmax() + 1
+            return np.asarray(seen == number)
+        mask = np.zeros(seen.shape, dtype=bool)
+        limit = np.array(seen.shape) - 1
+        for point, label in zip(prompts.points_rc, prompts.point_labels, strict=True):
+            row, col = np.clip(np.rint(frame.to_frame(np.array([point]))[0]), 0, limit).astype(int)
+            pieces, _ = ndi.label(seen == seen[row, col])
+            piece = (pieces == pieces[row, col]) & (seen > 0)
+            mask = mask | piece if label else mask & ~piece
+        return mask
+
+
+def _decoded(mask: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Logits as a model decodes them: one value for each 4 px, enlarged bilinearly."""
+    padded = np.zeros((frame.side_px, frame.side_px), dtype=np.float32)
+    padded[: frame.filled[0], : frame.filled[1]] = mask
+    cells = frame.side_px // CELL_PX
+    low_res = padded.reshape(cells, CELL_PX, cells, CELL_PX).mean(axis=(1, 3)) * 16 - 8
+    full = cv2.resize(low_res, (frame.side_px,) * 2, interpolation=cv2.INTER_LINEAR)
+    full = full[: frame.filled[0], : frame.filled[1]]
+    if frame.filled != frame.shape:
+        full = cv2.resize(full, frame.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(full), low_res
+
+
+@pytest.fixture(name="Oracle", scope="session")
+def oracle_class() -> type[Oracle]:
+    return Oracle
