@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from skimage.draw import polygon2mask
 
 from segsem.core.exceptions import InputError
@@ -37,8 +38,9 @@ MIN_DEPTH_PX = 8.0
 """What is smaller or thinner is a flake, not a shape."""
 
 OPENING_PX, OPENING_SHARE = 9, 0.9
-"""A shape keeps this much of its area under an opening by a disc; one piece is left out by it:
-noise that the threshold took for silicon in the lower right corner of 0.03_2."""
+"""Pieces are parted at necks that a disc of this size does not fit through: the oxide around the
+whole pattern shows as a strip of 5 px in 0.03_2, which joins two gaps. A shape keeps this much of
+its area under the opening; noise that the threshold took for silicon in a corner does not."""
 
 MATRIX_SHARE = 0.25
 """Pieces larger than this part of an image are told apart: they are what surrounds the shapes."""
@@ -198,12 +200,10 @@ def spread_over_sizes(objects: list[RealObject], count: int) -> list[RealObject]
 
 
 def pieces_of(silicon: MaskArray) -> list[RealObject]:
-    """Connected pieces of silicon (by edges) and of the oxide between them (by corners too)."""
+    """Pieces of silicon and of the oxide between them, parted at necks thinner than a disc."""
     found = []
-    for kind, part, connectivity in (("silicon", silicon, 4), ("oxide", ~silicon, 8)):
-        count, labels = cv2.connectedComponents(part.astype(np.uint8), connectivity=connectivity)
-        for label in range(1, count):
-            mask = np.asarray(labels == label)
+    for kind, part in (("silicon", silicon), ("oxide", ~silicon)):
+        for mask in _parted(part):
             area = int(mask.sum())
             if area < MIN_AREA_PX2 or depth_px(mask).max() < MIN_DEPTH_PX or _ragged(mask):
                 continue
@@ -214,12 +214,31 @@ def pieces_of(silicon: MaskArray) -> list[RealObject]:
     return found
 
 
+def _parted(part: MaskArray) -> Iterator[MaskArray]:
+    """What hangs together by more than a neck: each piece that an opening leaves, with its rim."""
+    cores = _opened(part)
+    count, labels = cv2.connectedComponents(cores, connectivity=4)
+    for label in range(1, count):
+        # The opening took the corners: give them back, without what lies beyond a neck.
+        near = cv2.dilate((labels == label).astype(np.uint8), _disc()) > 0
+        yield np.asarray(near & part & ((labels == label) | (labels == 0)))
+
+
 def _ragged(mask: MaskArray) -> bool:
-    """Whether an opening takes away much of a piece; the image's border takes nothing."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (OPENING_PX, OPENING_PX))
-    padded = np.pad(mask.astype(np.uint8), OPENING_PX, mode="edge")
-    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, disc)
-    return bool(opened.sum() < OPENING_SHARE * padded.sum())
+    """Whether an opening takes away much of a piece."""
+    return bool(_opened(mask).sum() < OPENING_SHARE * mask.sum())
+
+
+def _opened(mask: MaskArray) -> npt.NDArray[np.uint8]:
+    """Opening by a disc that has to lie in the image."""
+    padded = np.pad(mask.astype(np.uint8), OPENING_PX)
+    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, _disc())
+    return np.asarray(opened[OPENING_PX:-OPENING_PX, OPENING_PX:-OPENING_PX], dtype=np.uint8)
+
+
+def _disc() -> npt.NDArray[np.uint8]:
+    size = (OPENING_PX, OPENING_PX)
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size), dtype=np.uint8)
 
 
 def _read(path: Path) -> SEMImage:
