@@ -25,8 +25,8 @@ from segsem.models.region_hints import RegionHints
 RASTER_CHANNELS = 6
 """Box, positive points, negative points, previous logits, surroundings of the positive points."""
 
-CLICK_CHANNELS = slice(1, 3)
-"""Positive and negative points among them."""
+BOX_CHANNEL, CLICK_CHANNELS = 0, slice(1, 3)
+"""The box, and positive and negative points, among them."""
 
 MASK_STRIDE = 4
 """Frame px per cell of the mask input."""
@@ -198,7 +198,9 @@ class RasterMaskDecoder(MaskDecoder):  # type: ignore[misc]
         channels = self.transformer_dim
         raster = F.pixel_shuffle(dense_prompt_embeddings[:, channels:], CELLS_PER_TOKEN)
         feat_s0, feat_s1 = high_res_features
-        fine, coarse = self.region_hints(feat_s0, raster[:, CLICK_CHANNELS], frame_index)
+        fine, coarse = self.region_hints(
+            feat_s0, raster[:, CLICK_CHANNELS], raster[:, BOX_CHANNEL], frame_index
+        )
         if frame_index is not None:
             feat_s0 = feat_s0[frame_index]
         answer: tuple[Tensor, Tensor, Tensor, Tensor] = super().predict_masks(

@@ -73,7 +73,7 @@ def draw_plans(rng: np.random.Generator, box_share: float, count: int) -> list[P
     # Most steps are of one kind: a mixture pads its prompts, as nobody's real prompt is padded.
     style = rng.random() / 0.7
     if style < 1.0 - box_share:
-        return [PromptPlan(False, 1 if rng.random() < 0.85 else 2, 0)] * count
+        return [_draw_clicks(rng)] * count
     if style < 1.0 - 0.5 * box_share:
         return [PromptPlan(True, 0, 0)] * count
     if style < 1.0:
@@ -82,9 +82,16 @@ def draw_plans(rng: np.random.Generator, box_share: float, count: int) -> list[P
     return [_draw_plan(rng, box_share) for _ in range(count)]
 
 
+def _draw_clicks(rng: np.random.Generator) -> PromptPlan:
+    """One click, or a few that come together."""
+    if rng.random() < 0.7:
+        return PromptPlan(False, 1, 0)
+    return PromptPlan(False, int(rng.integers(1, 4)), int(rng.integers(0, 3)))
+
+
 def _draw_plan(rng: np.random.Generator, box_share: float) -> PromptPlan:
     if rng.random() >= box_share:
-        return PromptPlan(False, 1 if rng.random() < 0.85 else 2, 0)
+        return _draw_clicks(rng)
     if rng.random() < 0.4:
         return PromptPlan(True, 0, 0)
     return PromptPlan(True, int(rng.integers(1, 4)), int(rng.integers(0, 3)))
