@@ -16,6 +16,7 @@ from segsem.models import store
 from segsem.models.registry import MODELS, NANO, SHORT_NAMES
 
 ADD_MODULE = "segsem.models.add"
+WEIGHTS_MODULE = "segsem.models.weights"
 PRETRAIN_MODULE = "segsem.training.pretrain"
 TRAIN_COMMAND = "segsem models train-nano -o DIR --recipe {recipe} --steps {steps} --seed {seed}"
 
@@ -95,7 +96,13 @@ def train_nano(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new model.")],
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 4600,
     seed: Annotated[int, typer.Option(min=0)] = 20261123,
-    recipe: Annotated[str, typer.Option(help="small (two CPU cores) or large (a GPU).")] = "small",
+    recipe: Annotated[
+        str, typer.Option(help="small (two CPU cores), large (a GPU); clicks, boxes: go on.")
+    ] = "small",
+    start: Annotated[
+        str | None,
+        typer.Option(help="Name or folder of a model to begin with."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes that draw examples; the result is the same."),
@@ -107,13 +114,15 @@ def train_nano(
     device = importlib.import_module("segsem.models.load").choose_device(device)
     pretrain: Any = importlib.import_module(PRETRAIN_MODULE)
     if recipe not in pretrain.RECIPES:
-        msg = f"Expected --recipe small or large, but got {recipe!r}"
+        msg = f"Expected a --recipe out of {', '.join(pretrain.RECIPES)}, but got {recipe!r}"
         raise UsageError(msg)
-    options = pretrain.TrainOptions(steps=steps, seed=seed, **pretrain.RECIPES[recipe])
-    curriculum = pretrain.CURRICULA[recipe]
-    model = shown(pretrain.pretrain_nano(out, options, resume, device, curriculum, workers))
+    chosen = pretrain.RECIPES[recipe]
+    options = pretrain.TrainOptions(steps=steps, seed=seed, **chosen.options)
+    weights = None if start is None else _weights_of(start)
+    model = shown(pretrain.pretrain_nano(out, options, resume, device, chosen, weights, workers))
     provenance = {
-        "command": TRAIN_COMMAND.format(steps=steps, seed=seed, recipe=recipe),
+        "command": TRAIN_COMMAND.format(steps=steps, seed=seed, recipe=recipe)
+        + (f" --start {start}" if start else ""),
         "steps": steps,
         "seed": seed,
         "data": "segsem.synth.training.random_crop, drawn while training",
@@ -121,3 +130,9 @@ def train_nano(
     writer: Any = importlib.import_module(ADD_MODULE)
     description = writer.write_model(model, out, NANO.name, NANO.config, provenance)
     typer.echo(f"wrote {out / store.WEIGHTS_FILE}  {description.weights_sha256}")
+
+
+def _weights_of(name: str) -> Any:
+    folder = store.find_model(name)
+    store.verify(folder)
+    return importlib.import_module(WEIGHTS_MODULE).read_state(folder / store.WEIGHTS_FILE)

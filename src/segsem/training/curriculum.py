@@ -26,15 +26,6 @@ class Stage:
     n_objects: int
 
 
-SMALL = (Stage(0.5, 128, 8, 5), Stage(0.5, 256, 4, 5))
-"""For two CPU cores."""
-
-LARGE = (Stage(0.15, 128, 128, 8), Stage(0.85, 256, 80, 8))
-"""For a GPU."""
-
-CURRICULA = {"small": SMALL, "large": LARGE}
-
-
 def stage_at(step: int, steps: int, curriculum: Sequence[Stage]) -> Stage:
     """Stage that a step of a run of so many steps belongs to."""
     end = 0.0

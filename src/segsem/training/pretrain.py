@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,31 +13,19 @@ from segsem.core.files import write_json
 from segsem.core.progress import Progress
 from segsem.models.build import build_model
 from segsem.models.registry import NANO_CONFIG
-from segsem.training.curriculum import CURRICULA, SMALL, Stage
+from segsem.models.weights import load_state
 from segsem.training.example_stream import ExampleStream, default_workers
 from segsem.training.history import History
+from segsem.training.recipe import RECIPES, Recipe
 from segsem.training.trainer import Trainer, TrainOptions
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
+    from torch import Tensor
 
-__all__ = ["CURRICULA", "RECIPES", "TrainOptions", "pretrain_nano"]
+__all__ = ["RECIPES", "TrainOptions", "pretrain_nano"]
 
 OPTIONS_FILE = "options.json"
-
-RECIPES: dict[str, dict[str, Any]] = {
-    "small": {},
-    "large": {
-        "learning_rate": 1e-3,
-        "final_learning_rate": 5e-6,
-        "warmup_steps": 250,
-        "ema_decay": 0.9985,
-        "checkpoint_every": 300,
-        "history_every": 50,
-        "bf16": True,
-    },
-}
-"""Options that go with a curriculum, where they are not the defaults."""
 
 
 def pretrain_nano(
@@ -45,10 +33,11 @@ def pretrain_nano(
     options: TrainOptions,
     resume: bool = False,
     device: str = "cpu",
-    curriculum: Sequence[Stage] = SMALL,
+    recipe: Recipe = RECIPES["small"],
+    start: Mapping[str, Tensor] | None = None,
     workers: int | None = None,
 ) -> Generator[Progress, None, SAM2Base]:
-    """Train `segsem-nano` from random weights.
+    """Train `segsem-nano`.
 
     Checkpoint, history and options are written into the folder; a run may be resumed with another
     number of steps, which then sets the rest of its schedule.
@@ -58,10 +47,14 @@ def pretrain_nano(
     folder : Path
         Checkpoint and history go here.
     options : TrainOptions
+        The recipe's own are not looked at: whoever calls has put them in.
     resume : bool
         Go on from the folder's checkpoint.
     device : str
-    curriculum : sequence of Stage
+    recipe : Recipe
+        Curriculum, and what is trained.
+    start : mapping of str to Tensor, optional
+        Weights to begin with instead of random ones.
     workers : int, optional
         Processes that draw examples; the result does not depend on it.
 
@@ -81,10 +74,17 @@ def pretrain_nano(
     TaskError
         If the loss is no longer finite, or a process that draws examples died.
     """
+    curriculum = recipe.curriculum
     settings = {**asdict(options), "curriculum": [asdict(stage) for stage in curriculum]}
     write_json(folder / OPTIONS_FILE, settings)
     torch.manual_seed(options.seed)
     model = build_model(NANO_CONFIG).to(device)
+    if start is not None:
+        load_state(model, start, "the model to start from")
+    if recipe.trained:
+        model.requires_grad_(False)
+        for part in recipe.trained:
+            getattr(model, part).requires_grad_(True)
     trainer = Trainer(model, options, folder)
     if resume and trainer.resume():
         yield Progress(trainer.step, options.steps, "resumed")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from segsem.training.losses import dice_loss, focal_loss, mask_iou, prompt_loss
+from segsem.training.losses import dice_loss, focal_loss, mask_iou, prompt_loss, two_class_loss
 
 BIG = 30.0
 
@@ -83,3 +83,15 @@ def test_ranked_iou_follows_the_models_own_ranking() -> None:
     )
 
     assert float(parts.ranked_iou) == 0.0
+
+
+def test_two_classes_may_change_names_from_frame_to_frame() -> None:
+    share = torch.cat([halves(), halves()])
+    logits = (2 * share - 1) * BIG
+    logits[1] *= -1
+
+    assert float(two_class_loss(logits, share)) == pytest.approx(0.0, abs=1e-6)
+    # Half right in one frame is wrong whatever the names.
+    mixed = logits[:1].clone()
+    mixed[:, :4] *= -1
+    assert float(two_class_loss(mixed, share[:1])) > 10.0

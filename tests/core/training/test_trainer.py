@@ -12,7 +12,9 @@ from segsem.core.exceptions import TaskError
 from segsem.core.progress import run_to_completion
 from segsem.models.build import build_model
 from segsem.training.batch import Batch, make_batch
-from segsem.training.curriculum import LARGE, SMALL, Stage, stage_at
+from segsem.training.curriculum import Stage, stage_at
+from segsem.training.pretrain import pretrain_nano
+from segsem.training.recipe import RECIPES, Recipe
 from segsem.training.trainer import Trainer, TrainOptions
 
 SIDE = 64
@@ -112,13 +114,27 @@ def test_it_learns(tmp_path: Path) -> None:
     assert float(rows[-1]["loss"]) < 0.6 * float(rows[0]["loss"])
 
 
-@pytest.mark.parametrize("curriculum", [SMALL, LARGE])
-def test_curriculum_covers_all_steps_in_order(curriculum: tuple[Stage, ...]) -> None:
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_a_recipe_covers_all_steps_in_order(recipe: Recipe) -> None:
+    curriculum = recipe.curriculum
     stages = [curriculum.index(stage_at(step, 1000, curriculum)) for step in range(1000)]
 
     assert stages == sorted(stages)
     assert set(stages) == set(range(len(curriculum)))
     assert stages.count(0) == round(curriculum[0].share * 1000)
+    TrainOptions(steps=1, **recipe.options)
+
+
+def test_a_recipe_goes_on_from_weights_and_leaves_the_rest_alone(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    start = build_model("segsem-nano").state_dict()
+    recipe = Recipe((Stage(1.0, 128, 2, 2),), trained=("sam_mask_decoder",))
+    options = TrainOptions(steps=2, warmup_steps=1)
+    trained = run_to_completion(pretrain_nano(tmp_path, options, recipe=recipe, start=start))
+
+    changed = [key for key, value in trained.state_dict().items() if (value != start[key]).any()]
+    assert changed
+    assert all(key.startswith("sam_mask_decoder") for key in changed)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_remedy(tmp_path: Path) -> None:
