@@ -70,6 +70,7 @@ class EngineClient:
         self._generation = 0
         self._idle_generation = 1
         self._images: dict[str, Grey] = {}
+        self._deadly: set[str] = set()
         self._deaths = 0
         self._failed = False
         self._closed = False
@@ -209,6 +210,12 @@ class EngineClient:
         return future
 
     def _submit_idle(self, request: Message) -> Future[bool]:
+        if request.header["image_id"] in self._deadly:
+            # The engine died of it, most likely for lack of memory: only a prompt is worth that.
+            refused: Future[bool] = Future()
+            refused.set_result(False)
+            return refused
+
         def done(answer: Message) -> bool:
             if answer.header.get("stale"):
                 raise StaleAnswerError
@@ -327,6 +334,7 @@ class EngineClient:
                 self._give_up(str(error))
                 return
             survivors = sort_survivors(self._pending.take_all(), self._generation)
+            self._deadly |= survivors.deadly
             loading = self._submit(Message({"request": Request.LOAD, "model": self.model}))
             for waiting in survivors.loads:
                 loading.add_done_callback(_passed_on(waiting))
@@ -335,8 +343,8 @@ class EngineClient:
                 self._submit(_with_image(Request.IMAGE, image_id, image))
             for entry in survivors.again:
                 self._ask_again(entry)
-        for future in survivors.hopeless:
-            settle(future, ModelError(f"The inference engine ended on this prompt ({words})"))
+        for entry in survivors.hopeless:
+            settle(entry.future, ModelError(f"The inference engine ended on this prompt ({words})"))
 
     def _tell(self, state: EngineState, message: str) -> None:
         self._failed = state is EngineState.FAILED

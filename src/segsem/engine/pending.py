@@ -85,13 +85,16 @@ class Survivors:
         To be asked again.
     loads : list of Future
         Answered by the load that a restart makes.
-    hopeless : list of Future
+    hopeless : list of OpenRequest
         Predictions that the engine died of.
+    deadly : set of str
+        Images that it died of.
     """
 
     again: list[OpenRequest]
     loads: list[Future[Message]]
-    hopeless: list[Future[Message]]
+    hopeless: list[OpenRequest]
+    deadly: set[str]
 
 
 def sort_survivors(entries: list[OpenRequest], newest: int) -> Survivors:
@@ -103,7 +106,7 @@ def sort_survivors(entries: list[OpenRequest], newest: int) -> Survivors:
     newest : int
         Generation of the newest prediction.
     """
-    survivors = Survivors([], [], [])
+    survivors = Survivors([], [], [], _encoded_for_nobody(entries))
     for entry in entries:
         what = kind(entry.request)
         if what == Request.LOAD:
@@ -115,10 +118,18 @@ def sort_survivors(entries: list[OpenRequest], newest: int) -> Survivors:
             if entry.deaths < MAX_DEATHS:
                 survivors.again.append(entry)
             else:
-                survivors.hopeless.append(entry.future)
+                survivors.hopeless.append(entry)
+                survivors.deadly.add(str(entry.request.header["image_id"]))
         else:
             settle(entry.future, StaleAnswerError())
     return survivors
+
+
+def _encoded_for_nobody(entries: list[OpenRequest]) -> set[str]:
+    """Images that an engine was encoding for nobody when it died: the oldest such request's."""
+    if any(not is_idle(entry.request) for entry in entries):
+        return set()
+    return {str(entry.request.header["image_id"]) for entry in entries[:1]}
 
 
 class Later(Mapping[str, npt.NDArray[Any]]):

@@ -222,10 +222,15 @@ def test_idle_requests_can_be_cancelled(client: EngineClient, squares: Any) -> N
 
 def test_idle_requests_do_not_survive_the_engine(client: EngineClient, squares: Any) -> None:
     client.start().result(WAIT_S)
-    error = client.prefetch("b", np.full_like(squares, 14)).exception(WAIT_S)
-    assert isinstance(error, StaleAnswerError)
+    deadly = np.full_like(squares, 14)
+    assert isinstance(client.prefetch("b", deadly).exception(WAIT_S), StaleAnswerError)
     client.set_image("a", squares)
     assert client.predict("a", ON_SQUARE).result(WAIT_S).mask(0).any()
+    pid = client.pid
+    # It is not tried again, as often as it may be asked for; others are.
+    assert not client.prefetch("b", deadly).result(WAIT_S)
+    assert client.prefetch("c", squares.T).result(WAIT_S)
+    assert client.pid == pid
 
 
 def test_a_prefetch_that_fails_is_not_the_users_concern(
