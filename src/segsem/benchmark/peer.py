@@ -109,8 +109,8 @@ def _import_torchvision() -> None:
         # Beside a CPU-only torch, torchvision's library of operators often cannot be loaded, and
         # importing torchvision then fails for want of two schemas that nothing here calls. A
         # torchvision that works brings its own, so they are defined only after a failure.
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in _SCHEMAS:
-            library.define(f"{name}{_ARGUMENTS}")
+            library.define(f"{name}{_ARGUMENTS}")  # type: ignore[no-untyped-call]
         _kept.append(library)
         importlib.import_module("torchvision")

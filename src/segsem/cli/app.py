@@ -11,7 +11,15 @@ from rich.text import Text
 
 from segsem.core.exceptions import SegSemError
 
-COMMAND_MODULES: tuple[str, ...] = ("info", "extract", "export", "synth", "doctor", "models")
+COMMAND_MODULES: tuple[str, ...] = (
+    "info",
+    "extract",
+    "export",
+    "synth",
+    "doctor",
+    "models",
+    "benchmark",
+)
 """Each has a `register(app)`; they are light, heavy imports happen when a command runs."""
 
 
