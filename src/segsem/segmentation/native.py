@@ -13,7 +13,7 @@ Only the candidate that the model ranks first is followed; the others stay in th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,13 +26,12 @@ from segsem.segmentation.evidence import box_around
 from segsem.segmentation.mosaic import CERTAIN_LOGIT, COARSE_WEIGHT, Mosaic
 from segsem.segmentation.predictor import (
     MASK_THRESHOLD,
-    ImageEmbedding,
     MaskPrediction,
     Predictor,
 )
-from segsem.segmentation.prior import mask_prior
 from segsem.segmentation.prompts import FOREGROUND, Prompts
 from segsem.segmentation.window import Window, window_around, window_for_prompts
+from segsem.segmentation.window_asker import Encode, WindowAsker
 
 MAX_WINDOWS = 24
 """Windows asked for one prompt. What lies beyond them is left out, or stays coarse."""
@@ -47,8 +46,6 @@ MARGIN_PX = 4
 
 MOST_PIXELS = 4 << 20
 """Answers larger than this hold the best mask only: three of them take long to hand over."""
-
-Encode = Callable[[Window], ImageEmbedding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +121,9 @@ def answers(
 
     Parameters are those of `answer`. Yields one answer where one window is enough, else two.
     """
-    asker = _Asker(predictor, encode, shape, max_windows)
+    asker = WindowAsker(predictor, encode, shape, max_windows)
     first = window or first_window(prompts, shape, predictor.frame_px)
-    prediction = asker.ask(first, first.to_window(_inside(prompts, first) or prompts))
+    prediction = asker.ask_in_turn(first, first.to_window(_inside(prompts, first) or prompts))
     found = _Found(asker, prompts, first, prediction)
     reduced = max(first.shape) > predictor.frame_px
     yield found.as_seen(complete=not reduced)
@@ -169,43 +166,10 @@ def _inside(prompts: Prompts, window: Window) -> Prompts | None:
 
 
 @dataclass(slots=True)
-class _Asker:
-    """Asks for windows and counts them."""
-
-    predictor: Predictor
-    encode: Encode
-    shape: tuple[int, int]
-    limit: int
-    asked: int = 0
-    cells: tuple[int, int] = (0, 0)
-
-    def ask(self, window: Window, prompts: Prompts) -> MaskPrediction:
-        self.asked += 1
-        prediction = self.predictor.decode(self.encode(window), prompts)
-        height, width = prediction.low_res_logits.shape[1:]
-        self.cells = (height, width)
-        return prediction
-
-    def ask_knowing(
-        self, window: Window, prompts: Prompts, logits: FloatImage, known: MaskArray | None
-    ) -> MaskPrediction:
-        """Ask with what is known of the window as mask input. All native windows are alike."""
-        self.asked += 1
-        embedding = self.encode(window)
-        prior = mask_prior(logits, known, embedding.frame_shape, self.cells)
-        told = Prompts(prompts.points_rc, prompts.point_labels, prompts.box_rc, prior)
-        return self.predictor.decode(embedding, told)
-
-    @property
-    def spent(self) -> bool:
-        return self.asked >= self.limit
-
-
-@dataclass(slots=True)
 class _Found:
     """One object, window by window."""
 
-    asker: _Asker
+    asker: WindowAsker
     prompts: Prompts
     first: Window
     prediction: MaskPrediction

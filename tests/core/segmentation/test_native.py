@@ -313,3 +313,26 @@ def test_any_aspect(Oracle, shape, fixed):
     mask = whole_mask(answer, shape)
     assert np.count_nonzero(mask != (image > 0)) < 0.25 * np.count_nonzero(image)
     assert ndi.label(mask)[1] == 1
+
+
+def test_points_are_corrections_of_the_answer_before(Oracle):
+    oracle = Oracle(disc((64, 64), (30, 30), 12))
+    points = [(30, 30), (30, 34), (28, 30)]
+    ask(oracle, click(*points))
+    first, second, third = oracle.asked
+    assert [len(prompts.points_rc) for prompts in oracle.asked] == [1, 2, 3]
+    assert first.mask_input is None
+    for earlier, later in ((first, second), (second, third)):
+        answer = oracle.decode(oracle.window(oracle.windows[0]), earlier)
+        np.testing.assert_array_equal(later.mask_input, answer.low_res_logits[0])
+    assert len(set(oracle.windows)) == 1
+
+
+def test_a_box_comes_before_its_corrections_and_old_points_come_together(Oracle):
+    oracle = Oracle(disc((64, 64), (30, 30), 12))
+    points = tuple((28.0 + i, 30.0) for i in range(6))
+    ask(oracle, Prompts(points[:1], (FOREGROUND,), (18, 18, 42, 42)))
+    assert [(len(p.points_rc), p.box_rc is None) for p in oracle.asked] == [(0, False), (1, False)]
+    oracle.asked.clear()
+    ask(oracle, click(*points))
+    assert [len(prompts.points_rc) for prompts in oracle.asked] == [2, 3, 4, 5, 6]
