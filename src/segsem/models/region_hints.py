@@ -10,23 +10,16 @@ decides what is connected. It remains the decoder's to believe them.
 
 from __future__ import annotations
 
+import weakref
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from segsem.models.components import label_parts
-
-LEVELS = (-1.5, 0.0, 1.5)
-"""Logits at which the two classes are cut."""
-
-CELLS = 2
-"""Parts are found at this many cells along each stride-4 cell."""
+from segsem.models.image_division import CELLS, LEVELS, Division, divide
 
 CHANNELS = 3 * len(LEVELS) + 1
 HIDDEN = 32
-
-FIT_POWER = 4
-"""Exponent of the overlap of a part's extent with a box: near misses are to stand out as such."""
 
 
 class RegionHints(nn.Module):
@@ -60,6 +53,7 @@ class RegionHints(nn.Module):
             nn.GELU(),
             nn.Conv2d(HIDDEN, embed_dim, kernel_size=1),
         )
+        self._last: tuple[weakref.ref[Tensor], Division] | None = None
         # At first the hints change nothing: a model trained without them can go on with them.
         for layers in (self.fine, self.coarse):
             for parameter in layers[-1].parameters():
@@ -91,73 +85,22 @@ class RegionHints(nn.Module):
         fine : (N, C, h, w) tensor
         coarse : (N, D, h/4, w/4) tensor
         """
-        logits = self.class_logits(feat_s0)
-        with torch.no_grad():
-            parts = torch.stack([label_parts(logits > level) for level in LEVELS], dim=1)
-            fits = _fits(parts, boxes, frame_index)
+        division = self._divided(feat_s0)
         if frame_index is not None:
-            logits, parts = logits[frame_index], parts[frame_index]
-        drawn = torch.cat(
-            [
-                _drawn(parts, clicks[:, :1]),
-                _drawn(parts, clicks[:, 1:]),
-                torch.sigmoid(logits).unsqueeze(1).expand(len(clicks), -1, -1, -1),
-                fits,
-            ],
-            dim=1,
-        ).to(clicks.dtype)
+            division = division.take(frame_index)
+        shown = torch.sigmoid(division.logits).unsqueeze(1).expand(len(clicks), -1, -1, -1)
+        with torch.no_grad():
+            known = [division.clicked(clicks[:, i]) for i in range(2)] + [division.filled(boxes)]
+        drawn = torch.cat([*known[:2], shown, known[2]], dim=1).to(clicks.dtype)
         fine: Tensor = self.fine(F.pixel_unshuffle(drawn, CELLS))
         coarse: Tensor = self.coarse(F.avg_pool2d(drawn, CELLS))
         return fine, coarse
 
-
-@torch.no_grad()
-def _drawn(parts: Tensor, blobs: Tensor) -> Tensor:
-    """Give each part the largest value that a blob has in it: (N, L, 2h, 2w)."""
-    count, levels = len(blobs), parts.shape[1]
-    fine = F.interpolate(blobs.float(), scale_factor=CELLS, mode="bilinear", align_corners=False)
-    values = fine.flatten(2).expand(count, levels, -1)
-    names = parts.flatten(2).expand(count, levels, -1)
-    strongest = torch.zeros_like(values).scatter_reduce(2, names, values, "amax")
-    return strongest.gather(2, names).reshape(count, levels, *parts.shape[2:])
-
-
-def _fits(parts: Tensor, boxes: Tensor, frame_index: Tensor | None) -> Tensor:
-    """Say how well each part's extent is that of the box: (N, L, 2h, 2w), 1 where it is."""
-    size = parts.shape[2:]
-    if not bool(boxes.any()):
-        return torch.zeros(len(boxes), parts.shape[1], *size, device=boxes.device)
-    wanted = [_extent(boxes.amax(dim=other)) for other in (2, 1)]
-    found = [_extents_of_parts(parts, axis) for axis in (0, 1)]
-    overlap = area_found = torch.ones((), device=boxes.device)
-    area_wanted = torch.ones(len(boxes), 1, 1, device=boxes.device)
-    for (low, high), (start, stop) in zip(wanted, found, strict=True):
-        first, last = (v if frame_index is None else v[frame_index] for v in (start, stop))
-        low, high = low[:, None, None], high[:, None, None]
-        overlap = overlap * (torch.minimum(last, high) - torch.maximum(first, low)).clamp(min=0)
-        area_found, area_wanted = area_found * (last - first), area_wanted * (high - low)
-    share = overlap / (area_found + area_wanted - overlap).clamp(min=1e-6)
-    present = boxes.flatten(1).any(dim=1)[:, None, None]
-    return (share**FIT_POWER * present).reshape(len(boxes), parts.shape[1], *size)
-
-
-def _extent(profile: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a covered stretch (N, n) of cells begins and ends, (N,) each, in cells of the parts."""
-    covered = profile.float() / profile.amax(dim=1, keepdim=True).float().clamp(min=1e-6)
-    first = (covered > 0).float().argmax(dim=1)
-    length = covered.sum(dim=1)
-    share = covered.gather(1, first[:, None])[:, 0]
-    # The first cell is covered up to its end, unless the stretch lies within it.
-    low = first + 1.0 - share
-    return low * CELLS, (low + length) * CELLS
-
-
-def _extents_of_parts(parts: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """First and last edge along an axis of the part that each pixel is in: (B, L, 2h * 2w)."""
-    names = parts.flatten(2)
-    shape = (-1, 1) if axis == 0 else (1, -1)
-    at = torch.arange(parts.shape[2 + axis], device=parts.device, dtype=torch.float32)
-    where = at.reshape(shape).expand(parts.shape[2:]).flatten().expand(names.shape)
-    start = torch.full_like(where, torch.inf).scatter_reduce(2, names, where, "amin")
-    stop = torch.full_like(where, -1.0).scatter_reduce(2, names, where, "amax")
-    return start.gather(2, names), stop.gather(2, names) + 1.0
+    def _divided(self, feat_s0: Tensor) -> Division:
+        """Divide frames, or give the division back that an earlier prompt needed."""
+        last = self._last
+        if last is not None and last[0]() is feat_s0 and not torch.is_grad_enabled():
+            return last[1]
+        division = divide(self.class_logits(feat_s0))
+        self._last = None if torch.is_grad_enabled() else (weakref.ref(feat_s0), division)
+        return division

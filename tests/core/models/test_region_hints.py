@@ -6,8 +6,9 @@ import torch
 from scipy import ndimage as ndi
 
 from segsem.models.components import _by_propagation, label_parts
+from segsem.models.image_division import LEVELS, Division, divide
 from segsem.models.raster_prompt_encoder import RasterPromptEncoder
-from segsem.models.region_hints import LEVELS, RegionHints, _drawn, _fits
+from segsem.models.region_hints import RegionHints
 
 CELLS = 16
 FRAME = 4 * CELLS
@@ -33,11 +34,11 @@ def test_pixels_share_a_name_where_they_are_connected(label) -> None:  # type: i
         assert len(pairs) == n_features + n_gaps == len(np.unique(found))
 
 
-def bars() -> torch.Tensor:
-    """Parts (1, L, 32, 32) of an image with two upright bars, alike at all levels."""
-    inside = torch.zeros(1, 32, 32, dtype=torch.bool)
-    inside[:, 4:28, 6:10] = inside[:, 4:28, 16:24] = True
-    return torch.stack([label_parts(inside)] * len(LEVELS), dim=1)
+def bars() -> Division:
+    """An image of 32 x 32 cells with two upright bars, alike at all levels."""
+    logits = torch.full((1, 32, 32), -9.0)
+    logits[:, 4:28, 6:10] = logits[:, 4:28, 16:24] = 9.0
+    return divide(logits)
 
 
 def raster(points: list[tuple[float, float]], box: list[float] | None) -> torch.Tensor:
@@ -50,7 +51,7 @@ def raster(points: list[tuple[float, float]], box: list[float] | None) -> torch.
 
 def test_a_click_draws_the_part_it_lies_in() -> None:
     # (x, y) in frame px; two of them are one cell of the parts.
-    drawn = _drawn(bars(), raster([(15.0, 40.0)], None)[:, 1:2])
+    drawn = bars().clicked(raster([(15.0, 40.0)], None)[:, 1])
 
     assert drawn.shape == (1, len(LEVELS), 32, 32)
     assert float(drawn[0, 0, 4:28, 6:10].min()) > 0.8
@@ -59,7 +60,7 @@ def test_a_click_draws_the_part_it_lies_in() -> None:
 
 def test_a_box_draws_the_part_that_fills_it() -> None:
     # Cells 16..24 and 4..28 of the parts, as the outermost pixel centres of the second bar.
-    fits = _fits(bars(), raster([], [32.0, 8.0, 47.0, 55.0])[:, 0], None)
+    fits = bars().filled(raster([], [32.0, 8.0, 47.0, 55.0])[:, 0])
 
     assert torch.allclose(fits[0, :, 4:28, 16:24], torch.ones(()), atol=1e-4)
     assert float(fits[0, 0, 4:28, 6:10].max()) == 0.0
@@ -68,7 +69,10 @@ def test_a_box_draws_the_part_that_fills_it() -> None:
 
 
 def test_no_box_fits_nothing() -> None:
-    assert not _fits(bars(), torch.zeros(3, CELLS, CELLS), None).any()
+    fits = bars().filled(torch.zeros(3, CELLS, CELLS))
+
+    assert fits.shape == (3, len(LEVELS), 32, 32)
+    assert not fits.any()
 
 
 def test_hints_of_many_prompts_are_those_of_each() -> None:
@@ -99,3 +103,22 @@ def test_new_hints_change_nothing() -> None:
     assert coarse.shape == (2, 32, CELLS // 4, CELLS // 4)
     assert not fine.any()
     assert not coarse.any()
+
+
+def test_a_frame_is_divided_once_and_anew_when_it_changes() -> None:
+    torch.manual_seed(0)
+    hints = RegionHints(8, 32)
+    for parameter in hints.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    features, other = torch.randn(1, 8, CELLS, CELLS), torch.randn(1, 8, CELLS, CELLS)
+    clicks, boxes = torch.rand(1, 2, CELLS, CELLS), torch.zeros(1, CELLS, CELLS)
+    with torch.no_grad():
+        first = hints(features, clicks, boxes)[0]
+        again = hints(features, clicks, boxes)[0]
+        changed = hints(other, clicks, boxes)[0]
+    with_gradient = hints(features, clicks, boxes)[0]
+
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, changed)
+    assert torch.allclose(first, with_gradient.detach(), atol=1e-6)
+    assert with_gradient.requires_grad
