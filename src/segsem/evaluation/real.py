@@ -38,9 +38,9 @@ MIN_DEPTH_PX = 8.0
 """What is smaller or thinner is a flake, not a shape."""
 
 OPENING_PX, OPENING_SHARE = 9, 0.9
-"""Pieces are parted at necks that a disc of this size does not fit through: the oxide around the
-whole pattern shows as a strip of 5 px in 0.03_2, which joins two gaps. A shape keeps this much of
-its area under the opening; noise that the threshold took for silicon in a corner does not."""
+"""A piece that falls apart under an opening by a disc of this size is two shapes joined by a neck:
+whether one click means one or both is open, so it is not asked for. One that loses more than a
+tenth of its area is a fringe of the threshold."""
 
 MATRIX_SHARE = 0.25
 """Pieces larger than this part of an image are told apart: they are what surrounds the shapes."""
@@ -200,12 +200,14 @@ def spread_over_sizes(objects: list[RealObject], count: int) -> list[RealObject]
 
 
 def pieces_of(silicon: MaskArray) -> list[RealObject]:
-    """Pieces of silicon and of the oxide between them, parted at necks thinner than a disc."""
+    """Connected pieces of silicon (by edges) and of the oxide between them (by corners too)."""
     found = []
-    for kind, part in (("silicon", silicon), ("oxide", ~silicon)):
-        for mask in _parted(part):
+    for kind, part, connectivity in (("silicon", silicon, 4), ("oxide", ~silicon, 8)):
+        count, labels = cv2.connectedComponents(part.astype(np.uint8), connectivity=connectivity)
+        for label in range(1, count):
+            mask = np.asarray(labels == label)
             area = int(mask.sum())
-            if area < MIN_AREA_PX2 or depth_px(mask).max() < MIN_DEPTH_PX or _ragged(mask):
+            if area < MIN_AREA_PX2 or depth_px(mask).max() < MIN_DEPTH_PX or not _is_one(mask):
                 continue
             rows, cols = np.nonzero(mask)
             name = f"{kind} {area} px at ({rows.mean():.0f}, {cols.mean():.0f})"
@@ -214,19 +216,12 @@ def pieces_of(silicon: MaskArray) -> list[RealObject]:
     return found
 
 
-def _parted(part: MaskArray) -> Iterator[MaskArray]:
-    """What hangs together by more than a neck: each piece that an opening leaves, with its rim."""
-    cores = _opened(part)
-    count, labels = cv2.connectedComponents(cores, connectivity=4)
-    for label in range(1, count):
-        # The opening took the corners: give them back, without what lies beyond a neck.
-        near = cv2.dilate((labels == label).astype(np.uint8), _disc()) > 0
-        yield np.asarray(near & part & ((labels == label) | (labels == 0)))
-
-
-def _ragged(mask: MaskArray) -> bool:
-    """Whether an opening takes away much of a piece."""
-    return bool(_opened(mask).sum() < OPENING_SHARE * mask.sum())
+def _is_one(mask: MaskArray) -> bool:
+    """Whether an opening leaves a piece in one, and most of it."""
+    opened = _opened(mask)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
+    cores = int(np.count_nonzero(stats[1:, cv2.CC_STAT_AREA] >= MIN_AREA_PX2 // 2))
+    return cores == 1 and bool(opened.sum() >= OPENING_SHARE * mask.sum())
 
 
 def _opened(mask: MaskArray) -> npt.NDArray[np.uint8]:

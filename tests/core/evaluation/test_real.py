@@ -38,13 +38,15 @@ def test_sizes_are_spread_from_the_smallest_to_the_largest() -> None:
     assert [item.name for item in chosen] == ["1", "3", "5", "7"]
 
 
-def test_pieces_are_shapes_gaps_and_what_surrounds_them_without_flakes() -> None:
+def test_pieces_are_shapes_gaps_and_what_surrounds_them_without_flakes_and_necks() -> None:
     silicon = np.zeros((400, 400), dtype=bool)
     silicon[50:150, 50:150] = True
     silicon[80:120, 80:120] = False  # a gap of 1600 px
     silicon[200:215, 50:150] = True  # 1500 px, but only 15 px thick: kept at a depth of 8
     silicon[250:256, 20:380] = True  # 2160 px, but thin
     silicon[300:320, 300:320] = True  # 400 px
+    silicon[200:240, 200:240] = silicon[200:240, 250:290] = True
+    silicon[218:222, 240:250] = True  # a neck of 4 px joins two shapes: neither is asked for
     silicon[330:390, 30:90] = np.random.default_rng(0).random((60, 60)) < 0.7  # a ragged fringe
 
     found = pieces_of(silicon)
