@@ -13,7 +13,7 @@ from pathlib import Path
 
 from psygnal import Signal
 
-from napari_segsem._annotation import Annotation
+from napari_segsem._annotation import Annotation, PromptState
 from napari_segsem._document import Document
 from napari_segsem._documents import Background, Documents, run_now
 from napari_segsem._review import Review
@@ -134,7 +134,11 @@ class Session:
             self._engine.cancel()
             return
         self.start_engine()
-        answer = self._engine.predict(document.image.sha256, state.prompts())
+        answer = self._engine.predict(
+            document.image.sha256,
+            state.prompts(),
+            lambda part: self._part_arrived(document, state, part),
+        )
         answer.add_done_callback(lambda done: self._arrived(document, done))
 
     def set_extraction(self, document: Document, extraction: Extraction) -> None:
@@ -162,10 +166,15 @@ class Session:
             return
         document.annotation.prompts_changed.disconnect(self.ask, missing_ok=True)
         document.annotation.prompts_changed.connect(self.ask)
+        # Nobody looks at the image before any more; its prompts are asked again when it is back.
+        self._engine.cancel()
         self._send_image()
         self.document_changed.emit()
         self.review_changed.emit()
         self._documents.read_ahead(self._prefetch)
+        known = document.annotation.candidates
+        if not document.annotation.state.is_empty and (known is None or not known.complete):
+            self.ask()
         for warning in document.image.warnings:
             self.tell(warning)
 
@@ -189,6 +198,16 @@ class Session:
         except SegSemError as error:
             self._engine_says(EngineState.FAILED, str(error))
 
+    def _part_arrived(self, document: Document, state: PromptState, part: Candidates) -> None:
+        part.outline(0)
+
+        def show() -> None:
+            # Unless the person went on meanwhile.
+            if document is self.document and document.annotation.state is state:
+                document.annotation.set_candidates(part)
+
+        self._in_panels(show)
+
     def _arrived(self, document: Document, done: Future[Candidates]) -> None:
         # Still in the client's thread: what is drawn first is made here, not in the GUI's.
         if not done.cancelled() and done.exception() is None:
@@ -205,6 +224,8 @@ class Session:
             return
         if document is self.document:
             document.annotation.set_candidates(candidates)
+            if not candidates.complete:
+                self.tell("The object goes on beyond this outline: click where it does")
 
     def _on_engine_state(self, state: EngineState, message: str) -> None:
         self._in_panels(lambda: self._engine_says(state, message))

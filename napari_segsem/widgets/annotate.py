@@ -122,8 +122,9 @@ class AnnotatePanel(Panel):
             self.mask_label.setText("No outline yet")
             return
         score = candidates.iou_pred[annotation.choice]
+        rest = "" if candidates.complete else ", not the whole object"
         self.mask_label.setText(
-            f"Mask {annotation.choice + 1} of {len(candidates)}, score {score:.2f}"
+            f"Mask {annotation.choice + 1} of {len(candidates)}, score {score:.2f}{rest}"
         )
 
     def _hint(self, annotation: Annotation | None) -> str:

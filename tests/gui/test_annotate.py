@@ -231,3 +231,56 @@ def test_prompts_start_by_themselves_when_napari_opens_an_image(
     viewer.open(str(pads_file), plugin="napari")
     until(lambda: panel.session.document is not None)
     until(lambda: viewer.layers.selection.active is viewer.layers["SegSEM prompts"])
+
+
+def test_prompts_of_an_image_left_too_early_are_asked_when_it_is_back(
+    dock: Any, pads_file: Path, pads: np.ndarray, tmp_path: Path, until: Any
+) -> None:
+    import tifffile
+
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, np.ascontiguousarray(pads[::-1]))
+    panel = dock("Annotate")
+    session = panel.session
+    session.open_files([pads_file, other])
+    until(lambda: session.document is not None)
+    first = session.annotation
+    session.step(1)
+    until(lambda: session.position == (2, 2))
+    # As if the page had been turned before the answer came.
+    first.add_point((65.0, 195.0), 1)
+    first.set_candidates(None)
+    session.step(-1)
+    until(lambda: session.position == (1, 2))
+    until(lambda: first.candidates is not None and first.candidates.mask(0).any())
+
+
+def test_a_long_object_is_shown_while_it_is_followed(
+    dock: Any, tmp_path: Path, viewer: Any, until: Any
+) -> None:
+    import tifffile
+
+    line = np.full((300, 900), 40, np.uint8)
+    line[100:140, 50:850] = 200
+    path = tmp_path / "line.tif"
+    tifffile.imwrite(path, line)
+    panel = dock("Annotate")
+    session = panel.session
+    session.open_files([path])
+    until(lambda: session.document is not None)
+    seen: list[tuple[bool, int]] = []
+    session.annotation.candidates_changed.connect(
+        lambda: seen.append(
+            (
+                session.annotation.candidates.complete,
+                int(session.annotation.candidates.mask(0).sum()),
+            )
+        )
+    )
+    session.annotation.add_point((120.0, 450.0), 1)
+    until(lambda: bool(seen) and seen[-1][0])
+    assert [complete for complete, _ in seen] == [False, True]
+    assert seen[0][1] == 40 * 256
+    assert seen[1][1] == 40 * 800
+    assert "not the whole" not in panel.mask_label.text()
+    assert viewer.layers["SegSEM preview"].data.shape == (42, 802)

@@ -11,6 +11,7 @@ import argparse
 import importlib
 import logging
 import sys
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from segsem.core.exceptions import UsageError
@@ -49,10 +50,12 @@ def main() -> None:
         default=_number(DISK_VARIABLE, limits.disk_mib),
         help="space for embeddings in the cache folder, 0 for none (default %(default)s)",
     )
+    parser.add_argument("--embedding-folder", type=Path, help="another place for embeddings")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     answers = _claim_stdout()
-    store = EmbeddingStore(CacheLimits(options.embedding_memory_mib, options.embedding_disk_mib))
+    limits = CacheLimits(options.embedding_memory_mib, options.embedding_disk_mib)
+    store = EmbeddingStore(limits, options.embedding_folder)
     factory = _lazy_factory(options.predictor)
     Server(sys.stdin.buffer, answers, factory, store).run(exit_at_eof=True)
 

@@ -81,11 +81,14 @@ class Candidates:
         In a window of the image at native resolution.
     iou_pred : tuple of float
         The model's own estimate for each; not a confidence.
+    complete : bool
+        False where the object goes on beyond what was looked at.
     """
 
     offset_rc: tuple[int, int]
     logits: npt.NDArray[np.float32]
     iou_pred: tuple[float, ...]
+    complete: bool = True
     _outlines: dict[int, Outline] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -112,7 +115,8 @@ class Candidates:
         """Read the answer to `predict`."""
         row, col = answer.header["offset_rc"]
         scores = tuple(float(value) for value in answer.header["iou_pred"])
-        return cls((int(row), int(col)), np.asarray(answer.arrays["logits"]), scores)
+        complete = bool(answer.header.get("complete", True))
+        return cls((int(row), int(col)), np.asarray(answer.arrays["logits"]), scores, complete)
 
 
 def outline_of(mask: npt.NDArray[np.bool_], offset_rc: tuple[int, int]) -> Outline:

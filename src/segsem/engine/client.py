@@ -38,6 +38,7 @@ MAX_RESTARTS = 3
 """Deaths in a row without one answer between them; then the user must act."""
 
 OnState = Callable[[EngineState, str], None]
+OnPart = Callable[[Candidates], None]
 Grey = npt.NDArray[np.uint8] | Callable[[], npt.NDArray[np.uint8]]
 """A (H, W) uint8 image, or what makes it: called in a thread of the client."""
 
@@ -71,6 +72,7 @@ class EngineClient:
         self._idle_generation = 1
         self._images: dict[str, Grey] = {}
         self._deadly: set[str] = set()
+        self._windows: dict[str, list[int]] = {}
         self._deaths = 0
         self._failed = False
         self._closed = False
@@ -99,8 +101,20 @@ class EngineClient:
             self._images = {image_id: image}
         self._submit(_with_image(Request.IMAGE, image_id, image))
 
-    def predict(self, image_id: str, prompts: Prompts) -> Future[Candidates]:
+    def predict(
+        self, image_id: str, prompts: Prompts, on_part: OnPart | None = None
+    ) -> Future[Candidates]:
         """Ask for masks; an earlier question that is still open becomes stale.
+
+        Parameters
+        ----------
+        image_id : str
+            As `set_image` named it.
+        prompts : Prompts
+            In the image's frame.
+        on_part : callable, optional
+            Called with what the first window shows where an object goes on beyond it, from
+            another thread; not once a newer question was asked.
 
         Returns
         -------
@@ -111,16 +125,15 @@ class EngineClient:
         with self._lock:
             self._generation += 1
             generation = self._generation
-        answer = self._submit(
-            Message(
-                {
-                    "request": Request.PREDICT,
-                    "image_id": image_id,
-                    "prompts": prompts.as_json(),
-                    "generation": generation,
-                }
-            )
-        )
+
+        def part(message: Message) -> None:
+            if on_part is not None and generation == self._generation:
+                on_part(Candidates.from_message(message))
+
+        header = {"request": Request.PREDICT, "image_id": image_id, "generation": generation}
+        # Where the last prompts were answered: further ones on an object stay in its windows.
+        header |= {"prompts": prompts.as_json(), "window": self._windows.get(image_id)}
+        answer = self._submit(Message(header), part)
         return converted(answer, lambda message: self._candidates(message, generation))
 
     def cancel(self) -> None:
@@ -197,11 +210,15 @@ class EngineClient:
         if "unknown_image" in message.header:
             msg = "The engine no longer has this image: open the image again"
             raise ModelError(msg)
+        if "window" in message.header:
+            self._windows[str(message.header["image_id"])] = message.header["window"]
         return Candidates.from_message(message)
 
-    def _submit(self, request: Message) -> Future[Message]:
+    def _submit(
+        self, request: Message, on_part: Callable[[Message], None] | None = None
+    ) -> Future[Message]:
         with self._lock:
-            future = self._pending.add(request)
+            future = self._pending.add(request, on_part)
             if self._closed or self._process is None:
                 self._pending.take(request)
                 future.set_exception(ModelError("The inference engine is not running: restart it"))
@@ -266,6 +283,9 @@ class EngineClient:
     def _receive(self, answer: Message) -> None:
         if "state" in answer.header:
             self._tell(EngineState(answer.header["state"]), self.model)
+            return
+        if answer.header.get("partial"):
+            self._pending.tell_part(answer)
             return
         entry = self._pending.take(answer)
         if entry is None:

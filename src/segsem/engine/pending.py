@@ -33,10 +33,13 @@ class OpenRequest:
         How often the engine died before it answered.
     resent : bool
         Whether its image was sent again for it already.
+    on_part : callable or None
+        Called with what is known before the whole answer is.
     """
 
     request: Message
     future: Future[Message]
+    on_part: Callable[[Message], None] | None = None
     deaths: int = 0
     resent: bool = False
 
@@ -49,13 +52,22 @@ class Pending:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
 
-    def add(self, request: Message) -> Future[Message]:
+    def add(
+        self, request: Message, on_part: Callable[[Message], None] | None = None
+    ) -> Future[Message]:
         """Number a request and keep it until it is answered."""
         future: Future[Message] = Future()
         with self._lock:
             request.header["id"] = next(self._ids)
-            self._open[request.header["id"]] = OpenRequest(request, future)
+            self._open[request.header["id"]] = OpenRequest(request, future, on_part)
         return future
+
+    def tell_part(self, answer: Message) -> None:
+        """Hand on a part of an answer."""
+        with self._lock:
+            entry = self._open.get(answer.header.get("id", 0))
+        if entry is not None and entry.on_part is not None:
+            entry.on_part(answer)
 
     def put_back(self, entry: OpenRequest) -> None:
         """Wait for an answer once more."""

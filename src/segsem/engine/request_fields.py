@@ -10,6 +10,7 @@ import numpy.typing as npt
 from segsem.core.exceptions import InputError, UsageError
 from segsem.engine.messages import Message
 from segsem.segmentation.prompts import Prompts
+from segsem.segmentation.window import Window
 
 
 def image_id_of(request: Message) -> str:
@@ -84,3 +85,20 @@ def point_of(request: Message) -> tuple[float, float] | None:
         msg = f"Expected a finite `point_rc`, but got {given!r}"
         raise UsageError(msg)
     return row, col
+
+
+def window_of(request: Message) -> Window | None:
+    """Window that the last prompts of this image were answered in; None where there was none.
+
+    Raises
+    ------
+    UsageError
+        If it is not four whole numbers.
+    """
+    given = request.header.get("window")
+    if given is None:
+        return None
+    if not isinstance(given, list) or [type(value) for value in given] != [int] * 4:
+        msg = f"Expected `window` to be four whole numbers, but got {given!r}"
+        raise UsageError(msg)
+    return Window(*given)

@@ -45,7 +45,10 @@ class Server:
         self._write_lock = threading.Lock()
         self._load_error: str | None = None
         self._schedule = Schedule(lambda newer: self._service.serves(newer))
-        self._service = InferenceService(factory, store, self._notify, self._schedule.check)
+        self._running: Message | None = None
+        self._service = InferenceService(
+            factory, store, self._notify, self._schedule.check, self._send_part
+        )
 
     def run(self, *, exit_at_eof: bool = False) -> None:
         """Answer until the requests end.
@@ -76,6 +79,7 @@ class Server:
         if self._schedule.is_stale(request):
             self._send_stale(request)
             return
+        self._running = request
         try:
             answer = self._handle(request)
         except Interrupted:
@@ -126,6 +130,11 @@ class Server:
 
     def _notify(self, state: str) -> None:
         self._send(Message({"state": state}))
+
+    def _send_part(self, answer: Message) -> None:
+        if self._running is not None and not self._schedule.is_stale(self._running):
+            header = {**answer.header, **_tags(self._running), "partial": True}
+            self._send(Message(header, answer.arrays))
 
     def _send_stale(self, request: Message) -> None:
         self._send(Message({**_tags(request), "stale": True}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,34 +11,25 @@ import numpy.typing as npt
 from segsem.core.exceptions import ModelError, UsageError
 from segsem.engine.cached_predictor import CachedPredictor, Checkpoint
 from segsem.engine.embedding_store import MEBIBYTE, EmbeddingStore
+from segsem.engine.foresight import Focus, focus_on_prompts, focus_on_window, likely_windows
 from segsem.engine.lru import ByteLRU
 from segsem.engine.messages import Message
-from segsem.engine.request_fields import image_id_of, image_of, point_of, prompts_of
+from segsem.engine.request_fields import image_id_of, image_of, point_of, prompts_of, window_of
 from segsem.engine.requests import Request
 from segsem.segmentation import native
 from segsem.segmentation.predictor import ImageEmbedding, Predictor
 from segsem.segmentation.prompts import Prompts
-from segsem.segmentation.window import Window, window_for_prompts
+from segsem.segmentation.window import Window
 
 IMAGES_BYTES = 512 * MEBIBYTE
 """Grey images kept: the one shown, those beside it, those shown before."""
-
-SAME_WINDOW = 0.25
-"""Prompts nearer than this part of a frame are taken to need the same window: its grid."""
 
 WINDOW_MARGIN = 0.1
 """A cached window is used again while prompts stay this part of a frame inside it."""
 
 PredictorFactory = Callable[[str], Predictor]
 Notify = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Focus:
-    """What is being encoded: prompts of this image within (r0, c0, r1, c1) need it, too."""
-
-    image_id: str
-    box_rc: tuple[float, float, float, float]
+Report = Callable[[Message], None]
 
 
 class InferenceService:
@@ -54,6 +45,8 @@ class InferenceService:
         Told what is going on (`loading`, `encoding`, `ready`) before it takes time.
     checkpoint : callable
         Called before each step, with whether it lies inside an encoding; raises to end it.
+    report : callable
+        Told what is known of an answer before the whole is.
     """
 
     def __init__(
@@ -62,14 +55,14 @@ class InferenceService:
         store: EmbeddingStore,
         notify: Notify = lambda state: None,
         checkpoint: Checkpoint = lambda inside: None,
+        report: Report = lambda answer: None,
     ) -> None:
         self._factory, self._store = factory, store
-        self._notify, self._checkpoint = notify, checkpoint
+        self._notify, self._checkpoint, self._report = notify, checkpoint, report
         self._quiet = False
         self._predictor: CachedPredictor | None = None
         self._images: ByteLRU[str, npt.NDArray[np.uint8]] = ByteLRU(IMAGES_BYTES)
-        self._last_window: dict[str, Window] = {}
-        self._focus: _Focus | None = None
+        self._focus: Focus | None = None
         self._answered = 0
         self._handlers: dict[str, Callable[[Message], Message]] = {
             Request.HELLO: self._hello,
@@ -99,19 +92,14 @@ class InferenceService:
     def forget(self) -> None:
         """Drop all embeddings in memory, to give it back."""
         self._store.forget()
-        self._last_window.clear()
 
     def serves(self, newer: Message) -> bool:
         """Whether a waiting prediction needs what is being encoded."""
-        focus = self._focus
-        if focus is None or focus.image_id != newer.header.get("image_id"):
-            return False
         try:
-            row, col = _centre(prompts_of(newer))
+            prompts = prompts_of(newer)
         except UsageError:
             return False
-        top, left, bottom, right = focus.box_rc
-        return top <= row <= bottom and left <= col <= right
+        return self._focus is not None and self._focus.serves(newer.header.get("image_id"), prompts)
 
     def _hello(self, request: Message) -> Message:
         return Message({"model": self._predictor.name if self._predictor else None})
@@ -138,9 +126,7 @@ class InferenceService:
 
     def _answer_prompts(self, request: Message) -> Message:
         image_id, prompts = image_id_of(request), prompts_of(request)
-        centre = _centre(prompts)
-        reach = self._ready_predictor().frame_px * SAME_WINDOW
-        self._focus = _Focus(image_id, _around(centre, reach))
+        self._focus = focus_on_prompts(image_id, prompts, self._ready_predictor().frame_px)
         try:
             return self._predict(request)
         finally:
@@ -151,11 +137,13 @@ class InferenceService:
         image = self._images.get(image_id)
         if image is None:
             return Message({"unknown_image": image_id})
-        point, frame_px = point_of(request), predictor.frame_px
-        for window in _likely_windows((image.shape[0], image.shape[1]), frame_px, point):
-            self._focus = _Focus(image_id, _needing(window, image.shape, frame_px))
+        shape, frame_px = (image.shape[0], image.shape[1]), predictor.frame_px
+        for window in likely_windows(shape, frame_px, point_of(request)):
+            self._focus = focus_on_window(image_id, window, shape, frame_px)
             try:
-                self._embedding(predictor, image_id, image, window)
+                embedding = self._embedding(predictor, image_id, image, window)
+                # The first decoding takes longest: what it sets up should be there, too.
+                predictor.decode(embedding, window.to_window(_click_in(window)))
             finally:
                 self._focus = None
         return Message({"image_id": image_id})
@@ -182,26 +170,22 @@ class InferenceService:
         prompts = prompts_of(request)
         predictor = self._ready_predictor()
         shape = (image.shape[0], image.shape[1])
-        window = self._window(image_id, prompts, shape)
-        answer = native.answer(
-            predictor,
-            lambda wanted: self._embedding(predictor, image_id, image, wanted),
-            prompts,
-            shape,
-            window,
-        )
-        self._last_window[image_id] = window
+        window = self._window(prompts, shape, window_of(request))
+        first: native.NativeAnswer | None = None
+
+        def encode(wanted: Window) -> ImageEmbedding:
+            nonlocal first
+            if first is not None:
+                # There is more to see: what the first window shows need not wait for it.
+                part = replace(first, complete=False)
+                self._report(_as_message(image_id, part, window))
+                first = None
+            return self._embedding(predictor, image_id, image, wanted)
+
+        for answer in native.answers(predictor, encode, prompts, shape, window):
+            first = whole = answer
         self._answered += 1
-        return Message(
-            {
-                "image_id": image_id,
-                "offset_rc": list(answer.offset_rc),
-                "iou_pred": [float(value) for value in answer.iou_pred],
-                "windows": answer.windows,
-                "complete": answer.complete,
-            },
-            {"logits": answer.logits},
-        )
+        return _as_message(image_id, whole, window)
 
     def _stats(self, request: Message) -> Message:
         predictor = self._predictor
@@ -223,19 +207,18 @@ class InferenceService:
             raise ModelError(msg)
         return self._predictor
 
-    def _window(self, image_id: str, prompts: Prompts, shape: tuple[int, int]) -> Window:
+    def _window(self, prompts: Prompts, shape: tuple[int, int], last: Window | None) -> Window:
+        """Where to look first: in the window that was answered in last, if that will do.
+
+        Further clicks on an object must neither move its windows nor encode them again. It is
+        the client that remembers: an engine started anew gives the same answers.
+        """
         frame_px = self._ready_predictor().frame_px
-        last = self._last_window.get(image_id)
-        # Further clicks on an object must neither move its windows nor encode them again.
         begun = Prompts(prompts.points_rc[:1], prompts.point_labels[:1], prompts.box_rc)
         wanted = native.first_window(prompts, shape, frame_px)
-        if (
-            last is not None
-            and last.shape == wanted.shape
-            and last.contains(begun, WINDOW_MARGIN * frame_px)
-        ):
-            return last
-        return wanted
+        if last is None or not _lies_in(last, shape) or last.shape != wanted.shape:
+            return wanted
+        return last if last.contains(begun, WINDOW_MARGIN * frame_px) else wanted
 
     def _embedding(
         self, predictor: Predictor, image_id: str, image: npt.NDArray[np.uint8], window: Window
@@ -247,37 +230,22 @@ class InferenceService:
             self._notify(state)
 
 
-def _likely_windows(
-    shape: tuple[int, int], frame_px: int, point_rc: tuple[float, float] | None
-) -> list[Window]:
-    """Windows that the first prompt may need: about the mouse, or the middle and the whole."""
-    middle = ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
-    first = window_for_prompts(Prompts([point_rc or middle], [1]), shape, frame_px)
-    whole = Window(0, 0, *shape)
-    return [first] if point_rc is not None or first == whole else [first, whole]
+def _as_message(image_id: str, answer: native.NativeAnswer, first: Window) -> Message:
+    header = {
+        "image_id": image_id,
+        "window": [first.row0, first.col0, first.row1, first.col1],
+        "offset_rc": list(answer.offset_rc),
+        "iou_pred": [float(value) for value in answer.iou_pred],
+        "windows": answer.windows,
+        "complete": answer.complete,
+    }
+    return Message(header, {"logits": answer.logits})
 
 
-def _needing(
-    window: Window, shape: tuple[int, ...], frame_px: int
-) -> tuple[float, float, float, float]:
-    if window.shape == shape[:2]:
-        if max(window.shape) > frame_px:
-            # Only prompts that no other window holds need the whole of a large image.
-            return _around((-np.inf, -np.inf), 0.0)
-        return _around((0.0, 0.0), np.inf)
-    centre = (window.row0 + window.row1) / 2, (window.col0 + window.col1) / 2
-    return _around(centre, frame_px * SAME_WINDOW)
+def _lies_in(window: Window, shape: tuple[int, int]) -> bool:
+    return 0 <= window.row0 < window.row1 <= shape[0] and 0 <= window.col0 < window.col1 <= shape[1]
 
 
-def _centre(prompts: Prompts) -> tuple[float, float]:
-    points = [np.asarray(prompts.points_rc, dtype=float).reshape(-1, 2)]
-    if prompts.box_rc is not None:
-        points.append(np.asarray(prompts.box_rc, dtype=float).reshape(2, 2))
-    stacked = np.concatenate(points)
-    row, col = (stacked.min(axis=0) + stacked.max(axis=0)) / 2
-    return float(row), float(col)
-
-
-def _around(centre_rc: tuple[float, float], reach: float) -> tuple[float, float, float, float]:
-    row, col = centre_rc
-    return row - reach, col - reach, row + reach, col + reach
+def _click_in(window: Window) -> Prompts:
+    centre = (window.row0 + window.row1 - 1) / 2, (window.col0 + window.col1 - 1) / 2
+    return Prompts([centre], [1])

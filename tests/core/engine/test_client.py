@@ -246,6 +246,36 @@ def test_a_prefetch_that_fails_is_not_the_users_concern(
     assert EngineState.FAILED not in seen
 
 
+def test_a_long_object_is_shown_before_it_is_whole(client: EngineClient, squares: Any) -> None:
+    line = np.full_like(squares, 30)
+    line[100:110, 20:580] = 220
+    client.start().result(WAIT_S)
+    client.set_image("a", line)
+    parts: list[Any] = []
+    whole = client.predict("a", Prompts([(105.0, 300.0)], [1]), parts.append).result(WAIT_S)
+    (part,) = parts
+    assert (part.complete, whole.complete) == (False, True)
+    assert part.mask(0).sum() == 10 * 256
+    assert whole.mask(0).sum() == 10 * 560
+    client.predict("a", Prompts([(20.0, 20.0)], [1]), parts.append).result(WAIT_S)
+    assert len(parts) == 1
+
+
+def test_further_clicks_stay_in_their_window_whoever_answers(
+    client: EngineClient, squares: Any
+) -> None:
+    client.start().result(WAIT_S)
+    client.set_image("a", squares)
+    client.predict("a", ON_SQUARE).result(WAIT_S)
+    more = Prompts([(60.0, 60.0), (230.0, 230.0)], [1, 1])
+    before = client.predict("a", more).result(WAIT_S)
+    assert client.pid is not None
+    psutil.Process(client.pid).kill()
+    after = client.predict("a", more).result(WAIT_S)
+    assert after.offset_rc == before.offset_rc
+    np.testing.assert_array_equal(after.logits, before.logits)
+
+
 def test_a_missing_model_is_one_clear_line(fake_engine: tuple[str, ...]) -> None:
     client = EngineClient("missing", None, fake_engine)
     error = client.start().exception(WAIT_S)

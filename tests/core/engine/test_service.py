@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
+from segsem.core.exceptions import UsageError
 from segsem.engine.embedding_store import CacheLimits, EmbeddingStore
 from segsem.engine.messages import Message
 from segsem.engine.service import InferenceService
@@ -46,10 +47,23 @@ def service() -> InferenceService:
     return service
 
 
+class Memory:
+    """What a client remembers between two questions: the window of the last answer."""
+
+    window: list[int] | None = None
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    Memory.window = None
+
+
 def ask(service: InferenceService, *points: tuple[int, int]) -> tuple[tuple[int, ...], int]:
     """Shape of the answered window and area of the mask."""
     prompts = {"points_rc": points, "point_labels": [1] * len(points)}
-    answer = service.handle(Message({"request": "predict", "image_id": "a", "prompts": prompts}))
+    header = {"request": "predict", "image_id": "a", "prompts": prompts, "window": Memory.window}
+    answer = service.handle(Message(header))
+    Memory.window = answer.header["window"]
     logits = answer.arrays["logits"]
     return logits.shape[1:], int(np.count_nonzero(logits[0] > 0))
 
@@ -82,3 +96,47 @@ def test_a_second_click_on_a_long_object_encodes_nothing(service):
 def test_the_next_object_gets_a_window_of_its_own(service):
     ask(service, (25, 160))
     assert ask(service, (104, 304)) == ((64, 64), 100)
+
+
+def test_an_engine_started_anew_answers_in_the_same_windows(service):
+    ask(service, (104, 304))
+    remembered = Memory.window
+    before = ask(service, (104, 304), (101, 309))
+    assert Memory.window == remembered
+    service.forget()
+    assert ask(service, (104, 304), (101, 309)) == before
+
+
+@pytest.mark.parametrize("window", [[0, 0, 64], "here", [0, 0, 64, 64.0], [0, 0, 64, True]])
+def test_a_window_that_is_none_is_refused(service, window):
+    prompts = {"points_rc": [(104, 304)], "point_labels": [1]}
+    header = {"request": "predict", "image_id": "a", "prompts": prompts, "window": window}
+    with pytest.raises(UsageError, match="four whole numbers"):
+        service.handle(Message(header))
+
+
+@pytest.mark.parametrize("window", [[-64, 270, 0, 334], [500, 270, 564, 334], [90, 300, 90, 364]])
+def test_a_window_of_another_image_is_not_used(service, window):
+    Memory.window = window
+    assert ask(service, (104, 304)) == ((64, 64), 100)
+    assert Memory.window != window
+
+
+def test_what_the_first_window_shows_is_told_before_the_rest():
+    parts = []
+    service = InferenceService(
+        lambda name: PiecePredictor(),
+        EmbeddingStore(CacheLimits(disk_mib=0)),
+        report=parts.append,
+    )
+    service.handle(Message({"request": "load", "model": "piece"}))
+    image = np.zeros((200, 600), dtype=np.uint8)
+    image[20:30, 100:220] = 255
+    image[100:110, 300:310] = 255
+    service.handle(Message({"request": "image", "image_id": "a"}, {"image": image}))
+    assert ask(service, (104, 304))[1] == 100
+    assert parts == []
+    assert ask(service, (25, 160))[1] == 1200
+    (part,) = parts
+    assert not part.header["complete"]
+    assert 0 < np.count_nonzero(part.arrays["logits"][0] > 0) < 1200
