@@ -33,7 +33,8 @@ class Answer:
 class EngineSession:
     """Shows images to a predictor and asks for objects in them, one after another.
 
-    Windows, their growth and what is remembered between prompts are the engine's.
+    Windows and how objects are followed through them are the engine's; like its client, a session
+    tells it where the last prompts were answered.
 
     Parameters
     ----------
@@ -46,10 +47,12 @@ class EngineSession:
         self._service.handle(Message({"request": "load", "model": predictor.name}))
         self._shape = (0, 0)
         self._number = 0
+        self._window: list[int] | None = None
 
     def show(self, image: npt.NDArray[np.uint8]) -> None:
         """Take a (H, W) image, normalised, that the prompts after this are for."""
         self._number += 1
+        self._window = None
         self._shape = (image.shape[0], image.shape[1])
         header = {"request": "image", "image_id": self._id}
         self._service.handle(Message(header, {"image": image}))
@@ -57,7 +60,9 @@ class EngineSession:
     def ask(self, prompts: Prompts) -> Answer:
         """Answer prompts in the image's frame."""
         header = {"request": "predict", "image_id": self._id, "prompts": prompts.as_json()}
-        found = Candidates.from_message(self._service.handle(Message(header)))
+        answer = self._service.handle(Message({**header, "window": self._window}))
+        self._window = answer.header.get("window")
+        found = Candidates.from_message(answer)
         masks = np.zeros((len(found), *self._shape), dtype=bool)
         for number in range(len(found)):
             masks[number][found.slices] = found.mask(number)

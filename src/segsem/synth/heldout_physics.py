@@ -133,10 +133,21 @@ def _double_edge(rng: Rng, process: Process) -> Process:
 
 
 def _edge_only(rng: Rng, process: Process) -> Process:
-    """Draw a rim alike on both sides of the edge, between two plateaus of one grey."""
-    plateau = process.response.background
-    rim, rim_px = plateau * rng.uniform(0.5, 1.2), rng.uniform(1.2, 3.0)
-    response = EdgeResponse(plateau, plateau, rim, rim_px, shadow=-rim, shadow_px=rim_px)
+    """Draw a rim on the material's side between two plateaus of one grey, half its height at d = 0.
+
+    Training draws such edges as well, by another profile.
+    """
+    plateau, rim_px = process.response.background, rng.uniform(1.2, 3.0)
+    response = DoubleEdge(
+        material=plateau,
+        background=plateau,
+        rim=0.0,
+        shadow=0.0,
+        wall=0.0,
+        top=float(plateau * rng.uniform(0.5, 1.2)),
+        top_px=float(rim_px),
+        top_at_px=float(rim_px * np.log(2.0)),
+    )
     return replace(process, response=response)
 
 
@@ -234,5 +245,5 @@ SETTINGS: tuple[Physics, ...] = (
     ),
     Physics("interlaced", "odd rows 1-2 px beside the even ones, averaged", detector=_interlaced),
     Physics("crushed", "gamma of 0.35-0.5 or 2.2-3, clipped, 8-12 levels", detector=_crushed),
-    Physics("edge_only", "one grey on both sides of rims alike on both sides", process=_edge_only),
+    Physics("edge_only", "rims alone, between two plateaus of one grey", process=_edge_only),
 )

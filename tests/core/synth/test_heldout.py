@@ -11,7 +11,6 @@ from shapely.geometry import box
 
 from segsem.core.exceptions import UsageError
 from segsem.synth.detector import DoseNoise
-from segsem.synth.edge_response import EdgeResponse
 from segsem.synth.families.pattern import PatternRequest
 from segsem.synth.generate import FAMILIES
 from segsem.synth.heldout import (
@@ -150,11 +149,15 @@ def test_few_electrons_few_levels_and_lost_contrast(process: Process) -> None:
     assert min(steps[0], steps[-1]) < 0.65 * max(steps[0], steps[-1])
 
 
-def test_an_edge_alone_looks_the_same_from_both_sides(process: Process) -> None:
+def test_an_edge_alone_has_one_grey_on_both_sides_and_half_its_height_at_the_edge(
+    process: Process,
+) -> None:
     response = setting("edge_only").process(np.random.default_rng(3), process).response
-    assert isinstance(response, EdgeResponse)
-    at = np.array([0.5, 1.0, 2.0, 5.0])
-    assert np.allclose(response.at(at), response.at(-at))
+    far = response.at(np.array([-40.0, 40.0]))
+    assert far[0] == pytest.approx(far[1], abs=1e-4)
+    across = response.at(np.arange(-10.0, 10.0, 0.01))
+    half = 0.5 * (across.max() + far[0])
+    assert response.at(np.array([1e-6]))[0] == pytest.approx(half, rel=0.01)
 
 
 def test_training_never_sees_held_out_images() -> None:
