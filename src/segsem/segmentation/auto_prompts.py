@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from scipy import ndimage as ndi
 
-from segsem.core.types import LabelArray, MaskArray
+from segsem.core.types import FloatImage, LabelArray, MaskArray
 from segsem.segmentation.prompts import BACKGROUND, FOREGROUND, Prompts
 from segsem.segmentation.window import Window, tiles
 
@@ -16,7 +17,14 @@ HALO_FRACTION = 1 / 8
 """Share of a tile on each side that only gives context."""
 
 MIN_PART_PX = 24
-"""Parts smaller than this inside a tile's core are left to the neighbouring tile."""
+"""Of parts with less than this inside a tile's core, the rest is looked at too: a few pixels say
+nothing about an edge."""
+
+REACH_PX = 8.0
+"""Around candidates that a tile was not asked for it has no say: so far may their edge move."""
+
+
+NO_SAY = np.float32(1e-6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +61,37 @@ class Part:
 
     @property
     def counted(self) -> MaskArray:
-        """(h, w) bool: the core in the window."""
+        """(h, w) bool: where evidence counts, the core in the window."""
+        if np.count_nonzero(self.inner.crop(self.mask)) < MIN_PART_PX:
+            return np.ones(self.mask.shape, dtype=bool)
         counted = np.zeros(self.mask.shape, dtype=bool)
         counted[self.inner.slices] = True
         return counted
 
 
-def parts_by_tile(labels: LabelArray, frame_px: int) -> Iterator[list[Part]]:
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What is asked for in one tile.
+
+    Attributes
+    ----------
+    window, core : Window
+        The tile, and the rectangle of it that it decides on.
+    parts : tuple of Part
+        Candidates of which something lies in the core.
+    weight : (h, w) float32
+        How much the tile's answers count: 1 in the middle, falling to 0 across the overlap with
+        its neighbours, whose weights make it up to 1; next to nothing around candidates that it
+        was not asked for.
+    """
+
+    window: Window
+    core: Window
+    parts: tuple[Part, ...]
+    weight: FloatImage
+
+
+def parts_by_tile(labels: LabelArray, frame_px: int) -> Iterator[Tile]:
     """Cut all candidates into tiles of the model's frame, one tile at a time.
 
     Parameters
@@ -71,12 +103,18 @@ def parts_by_tile(labels: LabelArray, frame_px: int) -> Iterator[list[Part]]:
 
     Yields
     ------
-    list of Part
-        One list for each tile; empty where it holds no candidate.
+    Tile
+        Without parts where no candidate lies in the core.
     """
-    halo = int(frame_px * HALO_FRACTION)
-    for window, core in tiles((labels.shape[0], labels.shape[1]), frame_px, halo):
-        yield _parts_of(labels, window, core)
+    shape, halo = (labels.shape[0], labels.shape[1]), int(frame_px * HALO_FRACTION)
+    for window, core in tiles(shape, frame_px, halo):
+        features = labels[window.slices] > 0
+        parts = _parts_of(labels, features, window, core)
+        weight = np.outer(
+            _share(window.row0, window.row1, (core.row0, core.row1), shape[0], halo),
+            _share(window.col0, window.col1, (core.col0, core.col1), shape[1], halo),
+        )
+        yield Tile(window, core, parts, _without_say(weight, features, parts))
 
 
 def count_tiles(shape: tuple[int, ...], frame_px: int) -> int:
@@ -84,22 +122,49 @@ def count_tiles(shape: tuple[int, ...], frame_px: int) -> int:
     return sum(1 for _ in tiles((shape[0], shape[1]), frame_px, int(frame_px * HALO_FRACTION)))
 
 
-def _parts_of(labels: LabelArray, window: Window, core: Window) -> list[Part]:
+def _parts_of(
+    labels: LabelArray, features: MaskArray, window: Window, core: Window
+) -> tuple[Part, ...]:
     tile = labels[window.slices]
-    features = tile > 0
     # A candidate may come into a tile in several pieces: SAM2 is asked for each by itself.
     # Labels of touching candidates never meet: candidates are 4-connected components.
     pieces, _ = ndi.label(features)
     parts = []
     for number, box in enumerate(ndi.find_objects(pieces), start=1):
         piece = pieces[box] == number
-        if _pixels_in_core(piece, box, window, core) < MIN_PART_PX:
+        if _pixels_in_core(piece, box, window, core) == 0:
             continue
         mask = np.zeros(tile.shape, dtype=bool)
         mask[box] = piece
         label = int(tile[box][piece][0])
         parts.append(Part(label, window, core, mask, prompts_for(mask, features)))
-    return parts
+    return tuple(parts)
+
+
+def _share(start: int, stop: int, core: tuple[int, int], size: int, halo_px: int) -> FloatImage:
+    """Weight of a tile along one axis: a ramp, one halo wide to either side of each cut."""
+    at = np.arange(start, stop, dtype=np.float32) + 0.5
+    weight = np.ones(stop - start, dtype=np.float32)
+    if core[0] > 0:
+        weight = np.minimum(weight, (at - (core[0] - halo_px)) / (2 * halo_px))
+    if core[1] < size:
+        weight = np.minimum(weight, ((core[1] + halo_px) - at) / (2 * halo_px))
+    return np.asarray(np.clip(weight, 0.0, 1.0), dtype=np.float32)
+
+
+def _without_say(weight: FloatImage, features: MaskArray, parts: tuple[Part, ...]) -> FloatImage:
+    """Take the weight away around candidates that were not asked for."""
+    asked = np.zeros(features.shape, dtype=bool)
+    for part in parts:
+        asked |= part.mask
+    left_out = features & ~asked
+    if not left_out.any():
+        return weight
+    to_left_out = cv2.distanceTransform((~left_out).astype(np.uint8), cv2.DIST_L2, 5)
+    near = to_left_out <= REACH_PX
+    if asked.any():
+        near &= to_left_out < cv2.distanceTransform((~asked).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.where(near, weight * NO_SAY, weight)
 
 
 def _pixels_in_core(

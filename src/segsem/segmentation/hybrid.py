@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segsem.core.contour import SOURCE_CODES, Source
+from segsem.core.contour import Source
 from segsem.core.params import Routing
 from segsem.core.progress import Progress
-from segsem.core.types import FloatImage, LabelArray
+from segsem.core.types import FloatImage
 from segsem.segmentation.auto_prompts import Part, count_tiles, parts_by_tile
 from segsem.segmentation.candidates import Candidates
+from segsem.segmentation.canvas import Canvas, Decision, HybridResult
 from segsem.segmentation.confidence import Calibration
 from segsem.segmentation.evidence import (
     EdgeMap,
@@ -28,80 +29,13 @@ from segsem.segmentation.evidence import (
     edge_share,
     stability_score,
 )
-from segsem.segmentation.nearest import nearest_inside
 from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predictor
-from segsem.segmentation.prompts import Prompts
-from segsem.segmentation.window import Window
 
 LOGIT_SCALE = 4.0
 """Logits this far from the threshold count as certain, like a margin of half the contrast."""
 
-FAINT = 0.05
-"""Field of pixels that cleaning put inside or outside."""
-
-SAUVOLA_CODE = SOURCE_CODES.index(Source.SAUVOLA)
-
 POOR = 0.5
 """A part of which neither method is more likely right than wrong needs a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided for one part.
-
-    Attributes
-    ----------
-    label : int
-        Number of the candidate.
-    window : Window
-        The tile.
-    prompts : Prompts
-        What SAM2 was asked with, in the tile's frame.
-    source : Source
-        Which method stands.
-    confidence : float
-        Of what stands.
-    reason : str or None
-        Why SAM2 does not stand.
-    needs_human : bool
-        Neither method was good enough.
-    evidence : dict
-        Figures of both methods, prefixed by their source.
-    """
-
-    label: int
-    window: Window
-    prompts: Prompts
-    source: Source
-    confidence: float
-    reason: str | None
-    needs_human: bool
-    evidence: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class HybridResult:
-    """The image after routing.
-
-    Attributes
-    ----------
-    field : (H, W) float32
-        Positive inside features, within [-1, 1]; its zero level is the raw contour.
-    owner : (H, W) int32
-        Candidate number at each pixel inside a feature, 0 elsewhere.
-    source_code : (H, W) uint8
-        Which method stands; in the gaps, that of the nearest feature.
-    confidence : (H, W) float32
-        Of what stands at each pixel; in the gaps, that of the nearest feature.
-    decisions : dict
-        By candidate number.
-    """
-
-    field: FloatImage
-    owner: LabelArray
-    source_code: npt.NDArray[np.uint8]
-    confidence: FloatImage
-    decisions: dict[int, list[Decision]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +78,24 @@ def route(
     -------
     HybridResult
     """
-    canvas = _Canvas.empty(candidates.labels.shape)
+    canvas = Canvas.empty(candidates.labels.shape)
     side = predictor.frame_px if predictor is not None else frame_px
     total = count_tiles(candidates.labels.shape, side)
-    for done, parts in enumerate(parts_by_tile(candidates.labels, side)):
+    for done, tile in enumerate(parts_by_tile(candidates.labels, side)):
         yield Progress(done, total, "segmenting")
-        if not parts:
-            continue
-        window = parts[0].window
-        edges = candidates.edges.crop(window.slices)
-        predictions: list[MaskPrediction | None] = [None] * len(parts)
-        if predictor is not None and rules.routing is not Routing.SAUVOLA_ONLY:
-            embedding = predictor.encode(np.ascontiguousarray(window.crop(grey_u8)))
-            predictions = list(predictor.decode_batch(embedding, [p.prompts for p in parts]))
-        for part, prediction in zip(parts, predictions, strict=True):
-            decision, part_field = _decide(part, prediction, candidates, edges, rules)
-            canvas.paint(part, decision, part_field)
+        edges = candidates.edges.crop(tile.window.slices)
+        predictions: list[MaskPrediction | None] = [None] * len(tile.parts)
+        if tile.parts and predictor is not None and rules.routing is not Routing.SAUVOLA_ONLY:
+            embedding = predictor.encode(np.ascontiguousarray(tile.window.crop(grey_u8)))
+            asked = [part.prompts for part in tile.parts]
+            predictions = list(predictor.decode_batch(embedding, asked))
+        decided = [
+            (part, *_decide(part, prediction, candidates, edges, rules))
+            for part, prediction in zip(tile.parts, predictions, strict=True)
+        ]
+        canvas.paint(tile, decided)
     yield Progress(total, total, "segmenting")
+    canvas.blend()
     canvas.clean(candidates)
     return canvas.result()
 
@@ -237,63 +172,3 @@ def _why(evidence: Evidence, confidence: float, threshold: float) -> str:
     figures = evidence.as_dict()
     weakest = min(words, key=lambda name: figures[name])
     return f"SAM2 confidence {confidence:.2f} below {threshold:.2f}: {words[weakest]}"
-
-
-@dataclass(slots=True)
-class _Canvas:
-    """The image being put together, tile by tile."""
-
-    field: FloatImage
-    owner: LabelArray
-    source_code: npt.NDArray[np.uint8]
-    confidence: FloatImage
-    decisions: dict[int, list[Decision]]
-
-    @classmethod
-    def empty(cls, shape: tuple[int, ...]) -> _Canvas:
-        return cls(
-            np.full(shape, -1.0, dtype=np.float32),
-            np.zeros(shape, dtype=np.int32),
-            np.full(shape, SAUVOLA_CODE, dtype=np.uint8),
-            np.zeros(shape, dtype=np.float32),
-            {},
-        )
-
-    def paint(self, part: Part, decision: Decision, part_field: FloatImage) -> None:
-        """Lay a part's field over the core of its tile; the more certain inside wins."""
-        core = part.core
-        new = part.inner.crop(part_field)
-        old = self.field[core.slices]
-        wins = new > old
-        self.field[core.slices] = np.where(wins, new, old)
-        owner = self.owner[core.slices]
-        owner[wins & (new > 0)] = part.label
-        self.source_code[core.slices][wins] = SOURCE_CODES.index(decision.source)
-        self.confidence[core.slices][wins] = decision.confidence
-        self.decisions.setdefault(part.label, []).append(decision)
-
-    def clean(self, candidates: Candidates) -> None:
-        """Drop specks and holes that no edge bounds: masks meet at tiles with ragged ends."""
-        mask = self.field > 0
-        cleaned, _ = candidates.rules.clean(mask, candidates.edges)
-        filled = cleaned & ~mask
-        self.field[filled] = FAINT
-        self.field[mask & ~cleaned] = -FAINT
-        self._fill_from_nearest(outside=~mask, fill=filled)
-
-    def result(self) -> HybridResult:
-        """Give the gaps the source and confidence of the nearest feature: an edge has two sides."""
-        outside = self.field <= 0
-        self._fill_from_nearest(outside, fill=outside)
-        self.owner[outside] = 0
-        return HybridResult(
-            self.field, self.owner, self.source_code, self.confidence, self.decisions
-        )
-
-    def _fill_from_nearest(
-        self, outside: npt.NDArray[np.bool_], fill: npt.NDArray[np.bool_]
-    ) -> None:
-        """Take owner, source and confidence from the nearest pixel that is inside a feature."""
-        for at, nearest in nearest_inside(outside, fill):
-            for values in (self.owner, self.source_code, self.confidence):
-                values[at] = values[nearest]

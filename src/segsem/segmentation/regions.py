@@ -15,8 +15,8 @@ from segsem.contours.trace import trace
 from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region, Source
 from segsem.core.params import EdgeParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
+from segsem.segmentation.canvas import Decision, HybridResult
 from segsem.segmentation.cleaning import area_by_label
-from segsem.segmentation.hybrid import Decision, HybridResult
 from segsem.segmentation.pieces import owned_pieces
 
 PAD_PX = 2
