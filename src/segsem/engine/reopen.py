@@ -11,13 +11,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from segsem.core.exceptions import UsageError
 from segsem.core.files import write_json
+from segsem.engine.answers import Candidates
 from segsem.engine.client import EngineClient
 from segsem.imaging.normalise import normalise
 from segsem.imaging.read import read_image
@@ -95,6 +98,7 @@ def _once(path: Path, prompts: Prompts, model: str, folder: Path, times: ReopenT
     try:
         times.start.append(_ms(visit.start))
         times.first.append(_ms(visit.open_and_click))
+        visit.finish()
         times.in_memory.append(_ms(visit.open_and_click))
         visit.end()
         visit.start()
@@ -104,6 +108,7 @@ def _once(path: Path, prompts: Prompts, model: str, folder: Path, times: ReopenT
         opening = _ms(visit.open)
         client.warm(visit.image_id).result(PATIENCE_S)
         times.on_disk_warm.append(opening + _ms(visit.click))
+        visit.finish()
     finally:
         client.close()
 
@@ -116,6 +121,7 @@ class _Visit:
     ) -> None:
         self._client, self._path, self._prompts = client, path, prompts
         self._times = times
+        self._asked: Future[Candidates] = Future()
         self.image_id = ""
 
     def start(self) -> None:
@@ -130,14 +136,31 @@ class _Visit:
         self._client.set_image(self.image_id, grey)
 
     def click(self) -> None:
-        answer = self._client.predict(self.image_id, self._prompts).result(PATIENCE_S)
-        answer.outline(0)
+        """Wait for what is drawn first: of a long object, what its first window shows."""
+        drawn = threading.Event()
+
+        def draw(candidates: Candidates) -> None:
+            candidates.outline(0)
+            drawn.set()
+
+        def answered(done: Future[Candidates]) -> None:
+            if done.exception() is None:
+                draw(done.result())
+            drawn.set()
+
+        self._asked = self._client.predict(self.image_id, self._prompts, draw)
+        self._asked.add_done_callback(answered)
+        drawn.wait(PATIENCE_S)
 
     def open_and_click(self) -> None:
         self.open()
         self.click()
 
+    def finish(self) -> None:
+        self._asked.result(PATIENCE_S)
+
     def end(self) -> None:
+        self.finish()
         while self._client.stats().result(PATIENCE_S)["writes_waiting"]:
             time.sleep(0.01)
         self._client.close()
