@@ -10,6 +10,7 @@ from segsem.core.contour import SOURCE_CODES, Source
 from segsem.core.exceptions import UsageError
 from segsem.core.params import ExtractParams, Routing, Tone
 from segsem.pipeline import extract
+from segsem.segmentation.predictor import MaskPrediction
 
 
 def test_a_good_model_stands_everywhere(scenes, threshold_predictor):
@@ -52,6 +53,45 @@ def test_one_bad_tile_makes_a_mixed_line(scenes, threshold_predictor):
         contour = region.contours[0]
         sauvola = contour.source_code == SOURCE_CODES.index(Source.SAUVOLA)
         assert contour.vertices_rc[sauvola, 0].min() > contour.vertices_rc[~sauvola, 0].max() - 2
+
+
+def test_tiles_that_disagree_are_blended(scenes, threshold_predictor):
+    # 128-px tiles of 300 rows: three rows of tiles, the middle one sees everything 6 px wider.
+    class WiderInTheMiddle(threshold_predictor):
+        def decode(self, embedding, prompts):
+            found = super().decode(embedding, prompts)
+            mask = found.best_mask
+            inwards, outwards = (ndi.distance_transform_edt(m) for m in (mask, ~mask))
+            distance = np.where(mask, inwards - 0.5, 0.5 - outwards)
+            logits = np.float32(distance + (3.0 if embedding.signature == "test-2" else 0.0))
+            return MaskPrediction(logits[None], logits[None, ::4, ::4], np.float32([0.9]))
+
+    image = scenes.image(scenes.noisy(scenes.lines(shape=(300, 100))))
+    params = ExtractParams(routing=Routing.SAM2_ONLY)
+    extraction = extract(image, WiderInTheMiddle(), params)
+    inner = [r for r in extraction.regions if r.offset_rc[1] + r.mask.shape[1] < 90]
+    assert len(inner) == 2
+    for region in inner:
+        for contour in region.contours:
+            row, col = contour.raw_vertices_rc.T
+            order = np.argsort(row)
+            at = np.interp(np.arange(10, 290), row[order], col[order])
+            assert np.ptp(at) > 2.0  # the tiles do disagree
+            assert np.abs(np.diff(at)).max() < 1.25  # vertices lie on whole px; a hard cut: 1.8
+
+
+def test_a_corner_of_a_candidate_in_a_tile_is_not_lost(scenes, threshold_predictor):
+    # Tiles of 128 px meet at row and column 100: this disc has a few pixels in the fourth one.
+    row, col = np.indices((200, 200))
+    distance = np.hypot((row - 92 + 23) % 46 - 23, (col - 92 + 23) % 46 - 23)
+    grey = 60 + 110 * scenes.soft(13.0 - distance)
+    extraction = extract(scenes.image(scenes.noisy(grey)), threshold_predictor())
+    labels = extraction.labels()
+    region = extraction.regions[labels[92, 92] - 1]
+    (contour,) = region.contours
+    radius = np.hypot(*(contour.raw_vertices_rc - 92.0).T)
+    assert np.ptp(radius) < 1.5
+    assert not region.needs_human
 
 
 def test_no_fallback_keeps_a_doubtful_model_and_says_so(scenes, threshold_predictor):
