@@ -17,8 +17,10 @@ def prompt_actions(session: Session, object_under_cursor: Callable[[], int]) -> 
         annotation = session.annotation
         if annotation is None:
             return
-        if annotation.chosen_mask is None:
+        if annotation.candidates is None:
             session.tell("Nothing to accept yet: click on an object or drag a box around it")
+        elif annotation.candidates.partial:
+            session.tell("Not yet: the object goes on, and is being followed")
         elif annotation.accept() is None:
             session.tell("This is accepted already: point at the object and press Del to remove it")
 

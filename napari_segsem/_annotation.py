@@ -132,7 +132,7 @@ class Annotation:
             Its id; None where there is nothing new to accept.
         """
         mask = self.chosen_mask
-        if mask is None or self.candidates is None:
+        if mask is None or self.candidates is None or self.candidates.partial:
             return None
         slices = self.candidates.slices
         before = self.labels[slices].copy()

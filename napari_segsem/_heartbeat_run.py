@@ -140,7 +140,8 @@ class Ours:
     def answered(self) -> bool:
         """Whether the outline is there."""
         annotation = self._session.annotation
-        return annotation is not None and annotation.candidates is not None
+        known = None if annotation is None else annotation.candidates
+        return known is not None and not known.partial
 
     def accept(self) -> None:
         """Accept the outline."""

@@ -139,7 +139,7 @@ class Session:
             state.prompts(),
             lambda part: self._part_arrived(document, state, part),
         )
-        answer.add_done_callback(lambda done: self._arrived(document, done))
+        answer.add_done_callback(lambda done: self._arrived(document, state, done))
 
     def set_extraction(self, document: Document, extraction: Extraction) -> None:
         """Take an extraction as the one to review."""
@@ -200,21 +200,15 @@ class Session:
 
     def _part_arrived(self, document: Document, state: PromptState, part: Candidates) -> None:
         part.outline(0)
+        self._in_panels(lambda: self._show_candidates(document, state, part))
 
-        def show() -> None:
-            # Unless the person went on meanwhile.
-            if document is self.document and document.annotation.state is state:
-                document.annotation.set_candidates(part)
-
-        self._in_panels(show)
-
-    def _arrived(self, document: Document, done: Future[Candidates]) -> None:
+    def _arrived(self, document: Document, state: PromptState, done: Future[Candidates]) -> None:
         # Still in the client's thread: what is drawn first is made here, not in the GUI's.
         if not done.cancelled() and done.exception() is None:
             done.result().outline(0)
-        self._in_panels(lambda: self._answered(document, done))
+        self._in_panels(lambda: self._answered(document, state, done))
 
-    def _answered(self, document: Document, done: Future[Candidates]) -> None:
+    def _answered(self, document: Document, state: PromptState, done: Future[Candidates]) -> None:
         try:
             candidates = done.result()
         except (StaleAnswerError, CancelledError):
@@ -222,10 +216,17 @@ class Session:
         except SegSemError as error:
             self.tell_error(str(error))
             return
-        if document is self.document:
-            document.annotation.set_candidates(candidates)
-            if not candidates.complete:
-                self.tell("The object goes on beyond this outline: click where it does")
+        self._show_candidates(document, state, candidates)
+
+    def _show_candidates(
+        self, document: Document, state: PromptState, candidates: Candidates
+    ) -> None:
+        if document is not self.document or document.annotation.state is not state:
+            # The person went on while this was on its way.
+            return
+        document.annotation.set_candidates(candidates)
+        if not (candidates.complete or candidates.partial):
+            self.tell("The object goes on beyond this outline: click where it does")
 
     def _on_engine_state(self, state: EngineState, message: str) -> None:
         self._in_panels(lambda: self._engine_says(state, message))

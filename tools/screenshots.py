@@ -70,18 +70,18 @@ class Tour:
         self.snap("open")
         row, col = feature_centre(session.document)
         self.click(row, col)
-        self.wait(lambda: session.annotation.candidates is not None)
+        self.wait(lambda: answered(session))
         self.snap("click")
         self.press(Qt.Key.Key_T)
         self.snap("second_mask")
         self.press(Qt.Key.Key_Escape)
         rows = session.document.image.valid_rows[1]
         self.drag((rows * 0.55, col - 60), (rows * 0.75, col + 60))
-        self.wait(lambda: session.annotation.candidates is not None)
+        self.wait(lambda: answered(session))
         self.snap("box")
         self.press(Qt.Key.Key_Return)
         self.click(row, col)
-        self.wait(lambda: session.annotation.candidates is not None)
+        self.wait(lambda: answered(session))
         self.press(Qt.Key.Key_Return)
         self.snap("accepted")
 
@@ -175,6 +175,12 @@ class Tour:
         """Press a key on the canvas."""
         self.canvas.setFocus()
         QTest.keyClick(self.canvas, key)
+
+
+def answered(session: Any) -> bool:
+    """Whether the whole outline is there."""
+    candidates = session.annotation.candidates
+    return candidates is not None and not candidates.partial
 
 
 def feature_centre(document: Any) -> tuple[float, float]:

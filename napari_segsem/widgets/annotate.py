@@ -109,7 +109,7 @@ class AnnotatePanel(Panel):
         self.hint.setText(self._hint(annotation))
         self.resume_button.setVisible(is_open and not self.shared.annotate_layers.is_prompting)
         self._work.setVisible(is_open)
-        self.accept_button.setEnabled(candidates is not None)
+        self.accept_button.setEnabled(candidates is not None and not candidates.partial)
         self.cycle_button.setEnabled(candidates is not None)
         self.clear_button.setEnabled(annotation is not None and not annotation.state.is_empty)
         self.undo_button.setEnabled(
@@ -123,6 +123,8 @@ class AnnotatePanel(Panel):
             return
         score = candidates.iou_pred[annotation.choice]
         rest = "" if candidates.complete else ", not the whole object"
+        if candidates.partial:
+            rest = ", following it…"
         self.mask_label.setText(
             f"Mask {annotation.choice + 1} of {len(candidates)}, score {score:.2f}{rest}"
         )

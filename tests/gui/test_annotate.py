@@ -280,6 +280,7 @@ def test_a_long_object_is_shown_while_it_is_followed(
     session.annotation.add_point((120.0, 450.0), 1)
     until(lambda: bool(seen) and seen[-1][0])
     assert [complete for complete, _ in seen] == [False, True]
+    assert panel.accept_button.isEnabled()
     assert seen[0][1] == 40 * 256
     assert seen[1][1] == 40 * 800
     assert "not the whole" not in panel.mask_label.text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,6 +58,17 @@ def test_nothing_to_accept(annotation: Annotation) -> None:
     accept_square(annotation, 2, 3)
     annotation.set_candidates(candidates(np.zeros((4, 4), bool)))
     assert annotation.accept() is None
+
+
+def test_what_is_still_followed_is_not_accepted(annotation: Annotation) -> None:
+    annotation.add_point((1.0, 1.0), 1)
+    whole = candidates(np.ones((4, 4), bool))
+    annotation.set_candidates(replace(whole, complete=False, partial=True))
+    assert annotation.accept() is None
+    assert not annotation.labels.any()
+    # The person decides about what cannot be followed any further.
+    annotation.set_candidates(replace(whole, complete=False))
+    assert annotation.accept() == 1
 
 
 def test_cycle_goes_round(annotation: Annotation) -> None:

@@ -83,12 +83,15 @@ class Candidates:
         The model's own estimate for each; not a confidence.
     complete : bool
         False where the object goes on beyond what was looked at.
+    partial : bool
+        More is being looked at: another answer to the same question follows.
     """
 
     offset_rc: tuple[int, int]
     logits: npt.NDArray[np.float32]
     iou_pred: tuple[float, ...]
     complete: bool = True
+    partial: bool = False
     _outlines: dict[int, Outline] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -115,8 +118,13 @@ class Candidates:
         """Read the answer to `predict`."""
         row, col = answer.header["offset_rc"]
         scores = tuple(float(value) for value in answer.header["iou_pred"])
-        complete = bool(answer.header.get("complete", True))
-        return cls((int(row), int(col)), np.asarray(answer.arrays["logits"]), scores, complete)
+        return cls(
+            (int(row), int(col)),
+            np.asarray(answer.arrays["logits"]),
+            scores,
+            bool(answer.header.get("complete", True)),
+            bool(answer.header.get("partial", False)),
+        )
 
 
 def outline_of(mask: npt.NDArray[np.bool_], offset_rc: tuple[int, int]) -> Outline:
