@@ -35,6 +35,8 @@ class OfficialPredictor:
     ----------
     model : SAM2Base
         On its device, in evaluation mode.
+    autocast : bool
+        Under bfloat16 autocast, as its authors use it on GPUs.
 
     Raises
     ------
@@ -42,7 +44,7 @@ class OfficialPredictor:
         If sam2's predictor cannot be imported here.
     """
 
-    def __init__(self, model: SAM2Base) -> None:
+    def __init__(self, model: SAM2Base, autocast: bool = False) -> None:
         module = _import_predictor()
         with warnings.catch_warnings():
             # It scripts its transforms with torch.jit.
@@ -50,11 +52,14 @@ class OfficialPredictor:
             self._predictor: Any = module.SAM2ImagePredictor(model)
         # Sizes that it has written down for frames of 1024 px.
         frame_px = int(model.image_size)
+        self._device_type = torch.device(model.device).type
+        self._autocast = autocast
         self._predictor._bb_feat_sizes = [(frame_px // s, frame_px // s) for s in FEATURE_STRIDES]
 
     def set_image(self, rgb: npt.NDArray[np.uint8]) -> None:
         """Encode an (H, W, 3) image."""
-        self._predictor.set_image(rgb)
+        with self._precision():
+            self._predictor.set_image(rgb)
 
     def predict(
         self,
@@ -74,15 +79,20 @@ class OfficialPredictor:
             In the model's own order.
         """
         box = None if box_rc is None else np.array([box_rc[i] for i in (1, 0, 3, 2)])
-        logits, iou_pred, low_res = self._predictor.predict(
-            point_coords=np.array([(col, row) for row, col in points_rc]) if points_rc else None,
-            point_labels=np.array(point_labels) if points_rc else None,
-            box=box,
-            mask_input=None if mask_input is None else mask_input[None],
-            multimask_output=multimask,
-            return_logits=True,
-        )
+        points_xy = np.array([(col, row) for row, col in points_rc]) if points_rc else None
+        with self._precision():
+            logits, iou_pred, low_res = self._predictor.predict(
+                point_coords=points_xy,
+                point_labels=np.array(point_labels) if points_rc else None,
+                box=box,
+                mask_input=None if mask_input is None else mask_input[None],
+                multimask_output=multimask,
+                return_logits=True,
+            )
         return logits, iou_pred, low_res
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._device_type, torch.bfloat16, enabled=self._autocast)
 
 
 def rgb_of(grey: ImageArray) -> npt.NDArray[np.uint8]:

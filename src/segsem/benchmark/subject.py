@@ -94,10 +94,10 @@ class Subject:
         facts = (self.name, self.weights_sha256, self.frame_px, self.device)
         return module.SAM2Predictor(self.model, *facts, precision=precision)
 
-    def official(self) -> Any:
-        """SAM2's own predictor of this model."""
+    def official(self, autocast: bool = False) -> Any:
+        """SAM2's own predictor of this model, under bfloat16 autocast if asked for."""
         module: Any = importlib.import_module("segsem.benchmark.peer")
-        return module.OfficialPredictor(self.model)
+        return module.OfficialPredictor(self.model, autocast)
 
     def as_json(self) -> dict[str, Any]:
         """Return what it is, as plain values."""

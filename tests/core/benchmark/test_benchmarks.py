@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from segsem.benchmark.encode import OFFICIAL, OURS, benchmark_encode
+from segsem.benchmark.encode import OFFICIAL, OFFICIAL_BF16, OURS, OURS_FP32, benchmark_encode
 from segsem.benchmark.outline import disc
 from segsem.benchmark.prompt import benchmark_prompt
 from segsem.benchmark.reopen import AGAIN, FIRST, benchmark_reopen
@@ -50,9 +50,10 @@ def test_both_precisions_are_measured_where_ours_is_bf16() -> None:
 
     report = run_to_completion(benchmark_encode(options))
 
-    assert set(report.times) == {OURS, "segsem fp32", OFFICIAL}
+    assert set(report.times) == {OURS, OURS_FP32, OFFICIAL, OFFICIAL_BF16}
+    assert f"{OFFICIAL_BF16} / {OURS}" in report.ratios
     differences = {name: check["largest_logit_difference"] for name, check in report.checks.items()}
-    assert differences["segsem fp32"] < 1e-3 < differences[OURS]
+    assert differences[OURS_FP32] < 1e-3 < differences[OURS]
 
 
 def test_prompt() -> None:

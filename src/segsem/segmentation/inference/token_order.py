@@ -93,11 +93,15 @@ class TokenOrder:
 
     def pooled(self) -> TokenOrder:
         """Order of the tokens after pooling 2 x 2 in every window."""
-        return window_order(self.height // 2, self.width // 2, self.window // 2)
+        device = self.from_raster.device
+        return window_order(self.height // 2, self.width // 2, self.window // 2, device)
+
+
+CPU = torch.device("cpu")
 
 
 @functools.lru_cache(maxsize=64)
-def window_order(height: int, width: int, window: int) -> TokenOrder:
+def window_order(height: int, width: int, window: int, device: torch.device = CPU) -> TokenOrder:
     """Order the tokens of a grid by windows.
 
     Parameters
@@ -106,6 +110,8 @@ def window_order(height: int, width: int, window: int) -> TokenOrder:
         Size of the grid in tokens.
     window : int
         Side of a window in tokens.
+    device : torch.device
+        Where its indices are needed.
 
     Returns
     -------
@@ -130,18 +136,18 @@ def window_order(height: int, width: int, window: int) -> TokenOrder:
         from_raster = torch.cat(parts)
         to_raster = torch.empty_like(from_raster)
         to_raster[from_raster] = torch.arange(len(from_raster))
-    return TokenOrder(height, width, window, tuple(groups), from_raster, to_raster)
+        indices = from_raster.to(device), to_raster.to(device)
+    return TokenOrder(height, width, window, tuple(groups), *indices)
 
 
 def change_order(tokens: Tensor, old: TokenOrder, new: TokenOrder) -> Tensor:
     """Bring tokens (B, N, C) of one order of the same grid into another."""
     if old is new:
         return tokens
-    index = old.to_raster[new.from_raster].to(tokens.device)
-    return tokens.index_select(1, index)
+    return tokens.index_select(1, old.to_raster[new.from_raster])
 
 
 def as_map(tokens: Tensor, order: TokenOrder) -> Tensor:
     """Lay tokens (B, N, C) out as a map (B, C, height, width), contiguous."""
-    raster = tokens.index_select(1, order.to_raster.to(tokens.device))
+    raster = tokens.index_select(1, order.to_raster)
     return torch.unflatten(raster.transpose(1, 2), 2, (order.height, order.width)).contiguous()

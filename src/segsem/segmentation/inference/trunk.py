@@ -86,7 +86,8 @@ class FastTrunk:
         check = checkpoint if checkpoint is not None else _go_on
         check()
         patches = self._patch_embed(pixels)
-        order = window_order(*patches.shape[1:3], self._blocks[0].window or ANY_WINDOW)
+        window = self._blocks[0].window or ANY_WINDOW
+        order = window_order(*patches.shape[1:3], window, patches.device)
         orders = self._leading_orders(order)
         x, tapped = self._leading_blocks(patches.flatten(1, 2), orders, check)
         order = orders[-1]
@@ -122,13 +123,12 @@ class FastTrunk:
     ) -> tuple[Tensor, list[Tensor]]:
         """Compute the blocks that look at whole windows only, some windows at a time."""
         order, n_blocks = orders[0], len(orders) - 1
-        positions = self._position(order, patches.device)
-        index = order.from_raster.to(patches.device)
+        positions = self._position(order)
         last: list[Tensor] = []
         tapped: dict[int, list[Tensor]] = {n: [] for n in self._taps if n < n_blocks}
         for part, count in _chunks(order, patches, whole=n_blocks == 0):
             check()
-            x = patches.index_select(1, index[part]).add_(positions[:, part])
+            x = patches.index_select(1, order.from_raster[part]).add_(positions[:, part])
             for number in range(n_blocks):
                 x = self._blocks[number](x, (orders[number].groups[0].part(count),))
                 if number in tapped:
@@ -137,11 +137,11 @@ class FastTrunk:
         maps = [as_map(_joined(parts), orders[n + 1]) for n, parts in tapped.items()]
         return _joined(last), maps
 
-    def _position(self, order: TokenOrder, device: torch.device) -> Tensor:
+    def _position(self, order: TokenOrder) -> Tensor:
         """Positions (1, N, C) in the order of the first block."""
         if order not in self._positions:
             positions = self._trunk._get_pos_embed((order.height, order.width)).flatten(1, 2)
-            self._positions[order] = positions.index_select(1, order.from_raster.to(device))
+            self._positions[order] = positions.index_select(1, order.from_raster)
         return self._positions[order]
 
 
@@ -160,9 +160,9 @@ def _chunks(order: TokenOrder, tokens: Tensor, whole: bool) -> Iterator[tuple[sl
 
 def _order_for(block: FastBlock, order: TokenOrder) -> TokenOrder:
     if block.window not in (0, order.window):
-        return window_order(order.height, order.width, block.window)
+        return window_order(order.height, order.width, block.window, order.from_raster.device)
     if block.pools and not order.can_pool:
-        return window_order(order.height, order.width, 2)
+        return window_order(order.height, order.width, 2, order.from_raster.device)
     return order
 
 
