@@ -54,19 +54,19 @@ def main() -> None:
 
 
 def write_images(folder: Path, shape: tuple[int, int]) -> list[Path]:
-    """Write two noisy images of bright pads, the second one's shifted by half a pitch."""
+    """Write two noisy images of the same bright pads."""
     paths = []
     for number in range(2):
         path = folder / f"pads_{number}.tif"
-        tifffile.imwrite(path, pads(shape, number * PITCH_PX // 2, DATA_SEED + number))
+        tifffile.imwrite(path, pads(shape, DATA_SEED + number))
         paths.append(path)
     return paths
 
 
-def pads(shape: tuple[int, int], shift_px: int, seed: int) -> npt.NDArray[np.uint8]:
-    """(H, W) grey image of square pads on a grid."""
+def pads(shape: tuple[int, int], seed: int) -> npt.NDArray[np.uint8]:
+    """(H, W) grey image of square pads on a grid; the first is in the upper left corner."""
     rows, cols = np.indices(shape, sparse=True)
-    inside = ((rows + shift_px) % PITCH_PX < PAD_PX) & ((cols + shift_px) % PITCH_PX < PAD_PX)
+    inside = (rows % PITCH_PX < PAD_PX) & (cols % PITCH_PX < PAD_PX)
     grey = np.where(inside, 170.0, 60.0) + np.random.default_rng(seed).normal(0, 12, shape)
     return np.clip(grey, 0, 255).astype(np.uint8)
 

@@ -20,7 +20,7 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 
 from napari_segsem import _layers
-from napari_segsem._heartbeat import PAD_PX
+from napari_segsem._heartbeat import PAD_PX, PITCH_PX
 from napari_segsem.widgets.annotate import AnnotatePanel
 from segsem.engine.answers import EngineState
 
@@ -97,9 +97,9 @@ class Screen:
         self._rng = np.random.default_rng(11)
 
     def somewhere(self) -> tuple[float, float]:
-        """A place in the image, the same in every run."""
-        row, col = self._rng.uniform(0.1, 0.9, 2) * self._shape
-        return float(row), float(col)
+        """Centre of a pad, the same ones in every run."""
+        row, col = self._rng.uniform(0.1, 0.9, 2) * self._shape // PITCH_PX * PITCH_PX
+        return float(row) + PAD_PX / 2, float(col) + PAD_PX / 2
 
     def click(self, at_rc: tuple[float, float]) -> None:
         """Press and release."""
@@ -180,7 +180,7 @@ class Control:
     def __init__(self, viewer: Any, images: list[Path]) -> None:
         self._viewer, self._images = viewer, images
         self._data: list[Any] = []
-        self._turned = 0
+        self._turned = self._accepted = 0
 
     def open(self) -> Wait:
         """Show the first image with the layers of the plugin."""
@@ -213,7 +213,10 @@ class Control:
     def accept(self) -> None:
         """Paint an object and take the outline away."""
         rows, cols = np.indices((PAD_PX, PAD_PX))
-        self._objects.data_setitem((rows.ravel() + 100, cols.ravel() + 100), 1)
+        self._accepted += 1
+        # Another value each time: napari draws nothing where nothing changes.
+        at = (rows.ravel() + 100, cols.ravel() + 100)
+        self._objects.data_setitem(at, self._accepted)
         self.clear()
 
     def clear(self) -> None:

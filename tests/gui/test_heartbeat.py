@@ -202,10 +202,10 @@ def test_only_gaps_that_the_control_has_not_are_ours() -> None:
 
 
 def test_the_test_image_is_what_it_says() -> None:
-    image = pads((200, 300), 0, 1)
+    image = pads((200, 300), 1)
     assert image.shape == (200, 300)
     assert image[17, 17] > 120 > image[50, 50]
-    np.testing.assert_array_equal(image, pads((200, 300), 0, 1))
+    np.testing.assert_array_equal(image, pads((200, 300), 1))
 
 
 def test_the_tool_runs(display: None, tmp_path: Path) -> None:
