@@ -35,8 +35,9 @@ class ModelRunner:
         Of the image encoder: `auto`, `fp32` or `bf16`, see `choose_precision`. Features and the
         decoder are float32 always.
     release : bool
-        Take the image encoder out of the model where nothing needs it any more: only one copy of
-        its weights is held then, and the model is good for nothing else.
+        Take the image encoder out of the model where nothing needs it any more, and what is for
+        video only: just one copy of the weights is held then, and the model is good for nothing
+        else.
     """
 
     def __init__(self, model: SAM2Base, precision: str = "auto", release: bool = False) -> None:
@@ -48,6 +49,7 @@ class ModelRunner:
         self._decoder = FastDecoder(model) if can_decode_fast(model) else None
         if release and fast:
             model.image_encoder = nn.Identity()
+            model.memory_attention = model.memory_encoder = None
         # What does not depend on the prompt, of the frame that was asked about last.
         self._last: tuple[Features, PreparedFrame] | None = None
         self._positions: dict[int, Tensor] = {}

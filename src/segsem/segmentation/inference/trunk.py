@@ -58,9 +58,11 @@ class FastTrunk:
     """
 
     def __init__(self, trunk: Hiera, taps: Sequence[Tap], dtype: torch.dtype) -> None:
-        self._trunk = trunk
+        # Nothing else of the trunk is held: its weights are in the blocks, packed.
         self._taps = dict(zip(trunk.stage_ends, taps, strict=True))
         self._blocks = [FastBlock(block, dtype) for block in trunk.blocks]
+        self._pos_embed = trunk.pos_embed.detach()
+        self._pos_embed_window = trunk.pos_embed_window.detach()
         self._positions: dict[TokenOrder, Tensor] = {}
         patches = trunk.patch_embed.proj
         # In this format the convolution writes tokens, not maps.
@@ -140,7 +142,11 @@ class FastTrunk:
     def _position(self, order: TokenOrder) -> Tensor:
         """Positions (1, N, C) in the order of the first block."""
         if order not in self._positions:
-            positions = self._trunk._get_pos_embed((order.height, order.width)).flatten(1, 2)
+            size = (order.height, order.width)
+            whole = F.interpolate(self._pos_embed, size=size, mode="bicubic")
+            window = self._pos_embed_window
+            repeats = [n // m for n, m in zip(size, window.shape[-2:], strict=True)]
+            positions = (whole + window.tile(repeats)).flatten(2).transpose(1, 2)
             self._positions[order] = positions.index_select(1, order.from_raster)
         return self._positions[order]
 
