@@ -14,11 +14,14 @@ from napari_segsem._document import Document
 from napari_segsem._keymap import PROMPT_KEYS, bind_hold_to_pan, bind_keys, unbind_keys
 from napari_segsem._prompt_mouse import PromptMouse
 from napari_segsem._session import Session
-from napari_segsem._tasks import soon
+from napari_segsem._tasks import Pause, soon
 from segsem.core.types import LabelArray
 from segsem.imaging.image import SEMImage
 
 BOX_WIDTH_PX = 2.0
+
+REST_MS = 120
+"""A mouse that rests this long is taken to look at something."""
 
 
 class AnnotateLayers:
@@ -43,6 +46,7 @@ class AnnotateLayers:
         self._own_image: Image | None = None
         self._layers: dict[str, Any] = {}
         self._mouse = PromptMouse(session, self._screen_px, self._show_box)
+        self._rest = Pause(REST_MS)
         self._prompts_wanted = False
         session.document_changed.connect(self._show)
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -82,6 +86,7 @@ class AnnotateLayers:
 
     def close(self) -> None:
         """Let go of the viewer and of the layers' keys."""
+        self._rest.stop()
         self._session.document_changed.disconnect(self._show, missing_ok=True)
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         for layer in self._layers.values():
@@ -151,7 +156,12 @@ class AnnotateLayers:
             bind_keys(layer, PROMPT_KEYS, self._actions)
             if name == _layers.PROMPTS:
                 layer.mouse_drag_callbacks.append(self._mouse.on_press)
+                layer.mouse_move_callbacks.append(self._on_move)
                 bind_hold_to_pan(layer)
+
+    def _on_move(self, layer: Any, event: Any) -> None:
+        row, col = (float(value) for value in layer.world_to_data(event.position))
+        self._rest.restart(lambda: self._session.look_at((row, col)))
 
     def _prompt_layers(self, document: Document) -> dict[str, Callable[[], Any]]:
         return {

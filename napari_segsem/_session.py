@@ -141,6 +141,15 @@ class Session:
         )
         answer.add_done_callback(lambda done: self._arrived(document, state, done))
 
+    def look_at(self, point_rc: tuple[float, float]) -> None:
+        """Have the engine look at where the mouse rests: the next click is likely to be there."""
+        document = self.document
+        if document is None or self._engine.pid is None or not document.annotation.state.is_empty:
+            return
+        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
+        if top <= point_rc[0] < bottom and 0 <= point_rc[1] < width:
+            self._engine.warm(document.image.sha256, point_rc)
+
     def set_extraction(self, document: Document, extraction: Extraction) -> None:
         """Take an extraction as the one to review."""
         document.review = Review(extraction)

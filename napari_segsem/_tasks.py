@@ -27,6 +27,36 @@ def soon(action: Callable[[], None]) -> None:
     QTimer.singleShot(0, action)
 
 
+class Pause:
+    """Runs a callable in the GUI thread once nothing was asked of it for a while.
+
+    Parameters
+    ----------
+    milliseconds : int
+        How long.
+    """
+
+    def __init__(self, milliseconds: int) -> None:
+        self._action: Callable[[], None] | None = None
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(milliseconds)
+        self._timer.timeout.connect(self._run)
+
+    def restart(self, action: Callable[[], None]) -> None:
+        """Run this one, instead of what waits."""
+        self._action = action
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Run nothing any more."""
+        self._timer.stop()
+
+    def _run(self) -> None:
+        if self._action is not None:
+            self._action()
+
+
 class ChildTask:
     """A child process whose events arrive in the GUI thread.
 

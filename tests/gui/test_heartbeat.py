@@ -226,3 +226,31 @@ def test_the_tool_runs(display: None, tmp_path: Path) -> None:
         "engine killed",
     ]
     assert {run["role"] for runs in found["runs"].values() for run in runs} == {"ours", "control"}
+
+
+def test_where_the_mouse_rests_is_encoded_before_the_click(
+    dock: Any, two_files: list[Path], hand: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = dock("Annotate")
+    session = panel.session
+    session.open_files(two_files[:1])
+    until(lambda: session.document is not None and not panel.resume_button.isVisible())
+    looked: list[tuple[float, float]] = []
+    warm = session._engine.warm
+
+    def watched(image_id: str, point_rc: tuple[float, float] | None = None) -> Any:
+        if point_rc is not None:
+            looked.append(point_rc)
+        return warm(image_id, point_rc)
+
+    monkeypatch.setattr(session._engine, "warm", watched)
+    hand.move(60, 190)
+    hand.move(65, 195)
+    until(lambda: bool(looked))
+    assert looked == [pytest.approx((65, 195), abs=1.5)]
+    hand.move(-30, 195)
+    session.annotation.add_point((65.0, 195.0), 1)
+    until(lambda: session.annotation.candidates is not None)
+    session.look_at((65.0, 195.0))
+    session.look_at((-5.0, 195.0))
+    assert len(looked) == 1

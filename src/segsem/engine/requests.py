@@ -41,6 +41,11 @@ def is_idle(request: Message) -> bool:
     return kind(request) in IDLE
 
 
+def is_pointed(request: Message) -> bool:
+    """Whether the request is for where the mouse is: the next prompt is likely to be there."""
+    return kind(request) == Request.WARM and request.header.get("point_rc") is not None
+
+
 def generation(request: Message) -> int:
     """Number by which newer requests overtake older ones; 0 for what is never overtaken."""
     value = request.header.get("generation", 0)

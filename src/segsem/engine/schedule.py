@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from segsem.engine.messages import Message
-from segsem.engine.requests import CANCELS, Request, generation, is_idle, kind
+from segsem.engine.requests import CANCELS, Request, generation, is_idle, is_pointed, kind
 
 IDLE_WAITING = 8
 """Prefetches that wait; older ones are dropped, with the images that they hold."""
@@ -29,6 +29,7 @@ class Schedule:
     def __init__(self, serves: Callable[[Message], bool]) -> None:
         self._serves = serves
         self._queue: deque[Message | None] = deque()
+        self._pointed: Message | None = None
         self._idle: deque[Message] = deque()
         self._newest = {True: 0, False: 0}
         self._changed = threading.Condition()
@@ -43,31 +44,38 @@ class Schedule:
             Requests that are dropped for it, and have to be answered so.
         """
         with self._changed:
-            if request is not None:
-                idle = is_idle(request)
-                self._newest[idle] = max(self._newest[idle], generation(request))
-                if kind(request) in CANCELS:
-                    return self._take_stale()
-                if idle:
-                    self._idle.append(request)
-                else:
-                    self._queue.append(request)
-            else:
+            if request is None:
                 self._queue.append(None)
+                self._changed.notify()
+                return []
+            dropped = self._overtake(request)
+            if kind(request) in CANCELS:
+                return dropped
+            if not is_idle(request):
+                self._queue.append(request)
+            elif is_pointed(request):
+                dropped += [] if self._pointed is None else [self._pointed]
+                self._pointed = request
+            else:
+                self._idle.append(request)
+                dropped += [self._idle.popleft() for _ in range(len(self._idle) - IDLE_WAITING)]
             self._changed.notify()
-            too_many = len(self._idle) - IDLE_WAITING
-            return [self._idle.popleft() for _ in range(too_many)]
+            return dropped
 
-    def again(self, request: Message) -> None:
-        """Put back an interrupted idle request."""
+    def again(self, request: Message) -> bool:
+        """Put back an interrupted request, if it is still worth doing."""
         with self._changed:
+            # Where the mouse was is of no interest any more.
+            if not is_idle(request) or is_pointed(request) or self.is_stale(request):
+                return False
             self._idle.appendleft(request)
+            return True
 
     def next(self) -> Message | None:
         """Wait for the next request."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._idle)
-            self._running = self._queue.popleft() if self._queue else self._idle.popleft()
+            self._changed.wait_for(lambda: self._queue or self._pointed or self._idle)
+            self._running = self._take()
             return self._running
 
     def is_stale(self, request: Message) -> bool:
@@ -97,7 +105,7 @@ class Schedule:
             if inside_encoding:
                 stop = self._is_useless(running)
             else:
-                stop = self.is_stale(running) or (is_idle(running) and self._somebody_waits())
+                stop = self.is_stale(running) or self._has_to_wait(running)
         if stop:
             raise Interrupted
 
@@ -113,13 +121,31 @@ class Schedule:
         predictions = [request for request in waiting if kind(request) == Request.PREDICT]
         return bool(predictions) and not self._serves(predictions[-1])
 
-    def _somebody_waits(self) -> bool:
+    def _has_to_wait(self, running: Message) -> bool:
+        if not is_idle(running):
+            return False
+        if self._pointed is not None and not is_pointed(running):
+            return True
         return any(
             request is not None and kind(request) in (Request.PREDICT, Request.LOAD)
             for request in self._queue
         )
 
-    def _take_stale(self) -> list[Message]:
-        stale = [request for request in self._idle if self.is_stale(request)]
-        self._idle = deque(request for request in self._idle if not self.is_stale(request))
+    def _take(self) -> Message | None:
+        if self._queue:
+            return self._queue.popleft()
+        pointed, self._pointed = self._pointed, None
+        return self._idle.popleft() if pointed is None else pointed
+
+    def _overtake(self, request: Message) -> list[Message]:
+        """Note a newer generation; gives the waiting idle requests that it cancels."""
+        idle = is_idle(request)
+        self._newest[idle] = max(self._newest[idle], generation(request))
+        if kind(request) != Request.CANCEL_IDLE:
+            return []
+        stale = [waiting for waiting in self._idle if self.is_stale(waiting)]
+        self._idle = deque(waiting for waiting in self._idle if not self.is_stale(waiting))
+        if self._pointed is not None and self.is_stale(self._pointed):
+            stale.append(self._pointed)
+            self._pointed = None
         return stale

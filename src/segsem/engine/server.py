@@ -83,9 +83,7 @@ class Server:
         try:
             answer = self._handle(request)
         except Interrupted:
-            if is_idle(request) and not self._schedule.is_stale(request):
-                self._schedule.again(request)
-            else:
+            if not self._schedule.again(request):
                 self._send_stale(request)
             return
         except SegSemError as error:

@@ -133,20 +133,8 @@ class InferenceService:
             self._focus = None
 
     def _warm(self, request: Message) -> Message:
-        image_id, predictor = image_id_of(request), self._ready_predictor()
-        image = self._images.get(image_id)
-        if image is None:
-            return Message({"unknown_image": image_id})
-        shape, frame_px = (image.shape[0], image.shape[1]), predictor.frame_px
-        for window in likely_windows(shape, frame_px, point_of(request)):
-            self._focus = focus_on_window(image_id, window, shape, frame_px)
-            try:
-                embedding = self._embedding(predictor, image_id, image, window)
-                # The first decoding takes longest: what it sets up should be there, too.
-                predictor.decode(embedding, window.to_window(_click_in(window)))
-            finally:
-                self._focus = None
-        return Message({"image_id": image_id})
+        # Only of the image that is shown it is worth telling, not of wherever the mouse goes.
+        return self._look_ahead(request, quiet=point_of(request) is not None)
 
     def _prefetch(self, request: Message) -> Message:
         image, image_id = image_of(request), image_id_of(request)
@@ -155,11 +143,24 @@ class InferenceService:
                 # It must not push out the image that is shown.
                 return Message({"unknown_image": image_id})
             self._images.put(image_id, image, image.nbytes)
-        self._quiet = True
+        return self._look_ahead(request, quiet=True)
+
+    def _look_ahead(self, request: Message, *, quiet: bool) -> Message:
+        image_id, predictor = image_id_of(request), self._ready_predictor()
+        image = self._images.get(image_id)
+        if image is None:
+            return Message({"unknown_image": image_id})
+        shape, frame_px = (image.shape[0], image.shape[1]), predictor.frame_px
+        self._quiet = quiet
         try:
-            return self._warm(request)
+            for window in likely_windows(shape, frame_px, point_of(request)):
+                self._focus = focus_on_window(image_id, window, shape, frame_px)
+                embedding = self._embedding(predictor, image_id, image, window)
+                # The first decoding takes longest: what it sets up should be there, too.
+                predictor.decode(embedding, window.to_window(_click_in(window)))
         finally:
-            self._quiet = False
+            self._focus, self._quiet = None, False
+        return Message({"image_id": image_id})
 
     def _predict(self, request: Message) -> Message:
         image_id = image_id_of(request)

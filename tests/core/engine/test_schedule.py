@@ -137,6 +137,36 @@ def test_an_interrupted_idle_request_goes_on_afterwards(schedule: Schedule) -> N
     schedule.put(ask(WARM, 1, "second"))
     assert schedule.next() is warm
     schedule.put(ask(PREDICT, 1, "other"))
-    schedule.again(warm)
+    assert schedule.again(warm)
     assert order(schedule, 1) == ["predict"]
     assert schedule.next() is warm
+    schedule.put(ask("cancel_idle", 2))
+    assert not schedule.again(warm)
+    assert not schedule.again(ask(PREDICT, 1))
+
+
+def at(row: float, generation: int = 1) -> Message:
+    return Message({"request": WARM, "generation": generation, "point_rc": [row, 0.0]})
+
+
+def test_where_the_mouse_is_comes_before_other_idle_requests(schedule: Schedule) -> None:
+    schedule.put(ask("prefetch", 1))
+    assert schedule.next() is not None
+    schedule.put(ask(WARM, 1))
+    older, newer = at(1.0), at(2.0)
+    assert schedule.put(older) == []
+    # The running prefetch is not thrown away, but gives way at the next window.
+    assert (stops(schedule, False), stops(schedule, True)) == (True, False)
+    assert schedule.put(newer) == [older]
+    assert schedule.next() is newer
+    assert not stops(schedule, False)
+    schedule.put(ask(PREDICT, 1, "other"))
+    assert stops(schedule, True)
+    assert not schedule.again(newer)
+    assert order(schedule, 2) == ["predict", "warm"]
+
+
+def test_where_the_mouse_was_is_cancelled_with_the_rest(schedule: Schedule) -> None:
+    waiting = at(1.0)
+    schedule.put(waiting)
+    assert schedule.put(ask("cancel_idle", 2)) == [waiting]
