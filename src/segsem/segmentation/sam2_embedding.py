@@ -22,7 +22,7 @@ from segsem.segmentation.sam2_forward import Features
 if TYPE_CHECKING:
     from torch import Tensor
 
-EMBEDDING_VERSION = 1
+EMBEDDING_VERSION = 2
 """To be raised with every change of what is computed from the same pixels and weights, or stored:
 frame, input normalisation, architecture. Stored embeddings of another version are not used."""
 
