@@ -102,16 +102,17 @@ def _show(report: Any) -> None:
         f"{facts['settings']['precision']}, {machine['threads']} threads, {machine['device']}: "
         f"{machine['processor']}"
     )
-    times = Table("", "median ms", "quartiles ms", "n", box=None)
+    times = Table("", "median ms", "quartiles ms", "processor ms", "n", box=None)
     for name, samples in report.times.items():
         row = samples.as_json()
         spread = f"{row['q1_ms']:.1f} to {row['q3_ms']:.1f}"
-        times.add_row(name, f"{row['median_ms']:.1f}", spread, str(row["n"]))
+        cpu_ms = f"{row['median_cpu_ms']:.1f}"
+        times.add_row(name, f"{row['median_ms']:.1f}", spread, cpu_ms, str(row["n"]))
     console.print(times)
-    ratios = Table("ratio", "of medians", "quartiles in rounds", box=None)
+    ratios = Table("ratio", "of medians", "quartiles in rounds", "of processor times", box=None)
     for name, ratio in report.ratios.items():
         spread = f"{ratio.q1:.2f} to {ratio.q3:.2f}"
-        ratios.add_row(name, f"{ratio.of_medians:.2f}", spread)
+        ratios.add_row(name, f"{ratio.of_medians:.2f}", spread, f"{ratio.of_cpu_medians:.2f}")
     console.print(ratios)
     for name, value in report.checks.items():
         console.print(f"{name}: {_plain(value)}")

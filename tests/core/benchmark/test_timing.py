@@ -30,6 +30,7 @@ def test_warm_up_is_run_but_does_not_count() -> None:
 def test_what_comes_before_an_action_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("segsem.benchmark.timing.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("segsem.benchmark.timing.time.process_time", lambda: 2 * clock[0])
 
     def spend(seconds: float) -> None:
         clock[0] += seconds
@@ -43,6 +44,7 @@ def test_what_comes_before_an_action_is_not_timed(monkeypatch: pytest.MonkeyPatc
     times = run_to_completion(steps)
     assert times["a"].values_ms == (250.0, 250.0)
     assert times["b"].values_ms == (500.0, 500.0)
+    assert times["b"].cpu_ms == (1000.0, 1000.0)
 
 
 def test_progress_counts_all_calls() -> None:
@@ -53,7 +55,7 @@ def test_progress_counts_all_calls() -> None:
 
 
 def test_samples() -> None:
-    samples = Samples((4.0, 1.0, 3.0, 2.0, 5.0))
+    samples = Samples((4.0, 1.0, 3.0, 2.0, 5.0), (8.0, 9.0, 7.0, 6.0, 5.0))
 
     assert samples.median_ms == 3.0
     assert samples.as_json() == {
@@ -62,20 +64,26 @@ def test_samples() -> None:
         "q3_ms": 4.0,
         "min_ms": 1.0,
         "max_ms": 5.0,
+        "median_cpu_ms": 7.0,
         "n": 5,
         "values_ms": [4.0, 1.0, 3.0, 2.0, 5.0],
+        "cpu_ms": [8.0, 9.0, 7.0, 6.0, 5.0],
     }
-    assert samples.scaled(0.5).values_ms == (2.0, 0.5, 1.5, 1.0, 2.5)
+    assert samples.scaled(0.5) == Samples((2.0, 0.5, 1.5, 1.0, 2.5), (4.0, 4.5, 3.5, 3.0, 2.5))
 
 
 def test_ratios_are_taken_within_rounds() -> None:
     # A machine that is ten times slower in the second round changes no ratio.
-    ratio = Ratio.between(Samples((20.0, 200.0, 30.0)), Samples((10.0, 100.0, 10.0)))
+    cpu_ms = (8.0, 8.0, 8.0), (2.0, 2.0, 2.0)
+
+    ratio = Ratio.between(
+        Samples((20.0, 200.0, 30.0), cpu_ms[0]), Samples((10.0, 100.0, 10.0), cpu_ms[1])
+    )
 
     assert (ratio.q1, ratio.median, ratio.q3) == (2.0, 2.0, 2.5)
-    assert ratio.of_medians == 3.0
+    assert (ratio.of_medians, ratio.of_cpu_medians) == (3.0, 4.0)
 
 
 def test_samples_of_other_rounds_have_no_ratio() -> None:
     with pytest.raises(ValueError):
-        Ratio.between(Samples((1.0, 2.0, 3.0)), Samples((1.0, 2.0)))
+        Ratio.between(Samples((1.0, 2.0, 3.0), (1.0,)), Samples((1.0, 2.0), (1.0,)))
