@@ -66,26 +66,22 @@ def ask_for(ask: Ask, target: MaskArray, rng: np.random.Generator) -> dict[str, 
     dict of str to Score
         One for each of `KINDS`.
     """
-    inner = random_inner_point(rng, target)
-    loose = jittered_box(rng, target)
-    answer = ask(Prompts([deepest_point(target)], [FOREGROUND]))
-    found = {
-        "click": measure(answer, target),
-        "inner click": measure(ask(Prompts([inner], [FOREGROUND])), target),
-        "box": measure(ask(Prompts(box_rc=exact_box(target))), target),
-        "jittered box": measure(ask(Prompts(box_rc=loose)), target),
-    }
-    # The corrections follow on the first click, as a person's would: nothing in between.
-    answer = ask(Prompts([deepest_point(target)], [FOREGROUND]))
     points, labels = [deepest_point(target)], [FOREGROUND]
+    answer = ask(Prompts(points, labels))
+    found = {"click": measure(answer, target)}
     for number in range(1, _CORRECTIONS + 1):
         correction = correction_of(answer.masks[0], target)
         if correction is not None:
-            points.append(correction[0])
-            labels.append(correction[1])
+            points, labels = [*points, correction[0]], [*labels, correction[1]]
             answer = ask(Prompts(points, labels))
         found[f"click+{number}"] = measure(answer, target)
-    return found
+    others = {
+        "inner click": Prompts([random_inner_point(rng, target)], [FOREGROUND]),
+        "box": Prompts(box_rc=exact_box(target)),
+        "jittered box": Prompts(box_rc=jittered_box(rng, target)),
+    }
+    found |= {kind: measure(ask(prompts), target) for kind, prompts in others.items()}
+    return {kind: found[kind] for kind in KINDS}
 
 
 def measure(answer: Answer, target: MaskArray) -> Score:

@@ -98,10 +98,10 @@ def test_every_kind_is_asked_and_corrections_follow_on_the_click() -> None:
     assert tuple(scores) == KINDS
     assert scores["click"].iou == pytest.approx(0.5, abs=0.05)
     assert scores["click+1"].iou == scores["click+2"].iou == 1.0
-    # Click, inner click, two boxes, the click again, one correction; then nothing is wrong.
-    assert [len(prompts.points_rc) for prompts in asked] == [1, 1, 0, 0, 1, 2]
-    assert asked[0] == asked[4]
-    assert list(asked[5].point_labels) == [1, 1]
+    # The click, one correction after which nothing is wrong, the inner click, and two boxes.
+    assert [len(prompts.points_rc) for prompts in asked] == [1, 2, 1, 0, 0]
+    assert asked[1].points_rc[0] == asked[0].points_rc[0]
+    assert list(asked[1].point_labels) == [1, 1]
 
 
 def test_a_quarter_of_the_resolution_costs_small_objects_most() -> None:
