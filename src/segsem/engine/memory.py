@@ -11,6 +11,10 @@ REMEDY = (
     "or choose a smaller model"
 )
 
+REMEDY_FOR_MODEL = (
+    "Not enough memory for this model: close other programs, or choose a smaller model"
+)
+
 _SIGNS = (
     "out of memory",
     "not enough memory",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ KILLED = (
     "killed by the system, most likely for lack of memory: close other programs, prompt a smaller "
     "object, or choose a smaller model"
 )
+SIGKILL = 9
+"""By number: not every platform has the name."""
 _STOP_S = 1.0
 
 
@@ -82,7 +83,7 @@ class EngineProcess:
         Whoever kills it otherwise, the kernel does it where memory runs out, without a word.
         """
         self._stderr_reader.join(timeout=_STOP_S)
-        if self._exit_code() == -signal.SIGKILL:
+        if self._exit_code() == -SIGKILL:
             return KILLED
         lines = [line for line in self._last_lines if line.strip()]
         return lines[-1] if lines else f"exit code {self._popen.poll()}"

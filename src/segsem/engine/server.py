@@ -120,7 +120,8 @@ class Server:
             except Exception:
                 logger.exception("request failed again with all caches empty")
             self._give_memory_back()
-        raise ModelError(memory.REMEDY)
+        is_load = kind(request) == Request.LOAD
+        raise ModelError(memory.REMEDY_FOR_MODEL if is_load else memory.REMEDY)
 
     def _give_memory_back(self) -> None:
         self._service.forget()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from segsem.core.exceptions import ModelError
 from segsem.engine.embedding_store import CacheLimits, EmbeddingStore
 from segsem.engine.messages import Message, read_message, write_message
 from segsem.engine.schedule import Interrupted
@@ -64,14 +65,20 @@ class Line:
 
     def __init__(self) -> None:
         self.model = SteppedPredictor()
+        self.load_failures: list[BaseException] = []
         asked, self.questions = self._pipe()
         self.answers, answered = self._pipe()
         store = EmbeddingStore(CacheLimits(disk_mib=0))
-        server = Server(asked, answered, lambda name: self.model, store)
+        server = Server(asked, answered, self._make, store)
         self._thread = threading.Thread(target=server.run, daemon=True)
         self._thread.start()
         self._streams = [asked, self.answers, answered]
         self._count = 0
+
+    def _make(self, name: str) -> SteppedPredictor:
+        if self.load_failures:
+            raise self.load_failures.pop(0)
+        return self.model
 
     @staticmethod
     def _pipe() -> tuple[Any, Any]:
@@ -302,3 +309,24 @@ def test_a_prefetch_without_memory_is_given_up_at_once(line: Line) -> None:
     answer = line.ask("prefetch", {"image": np.zeros((9, 9), np.uint8)}, image_id="b", generation=1)
     assert "Not enough memory" in answer.header["error"]
     assert len(line.model.failures) == 1
+
+
+def test_a_model_that_does_not_fit_is_told(line: Line) -> None:
+    # As where weights are read: what went wrong is wrapped in an error of ours.
+    wrapped = ModelError("not a usable weights file")
+    wrapped.__cause__ = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    line.load_failures = [wrapped, MemoryError()]
+    told = line.ask("load", model="large").header["error"]
+    assert told.startswith("Not enough memory for this model")
+    line.click(1, 15, 15)
+    assert line.answer().header["error"] == told
+    line.load_failures = [wrapped]
+    assert line.ask("load", model="stepped").header["model"] == "stepped"
+    line.click(2, 15, 15)
+    assert "logits" in line.answer().arrays
+
+
+def test_a_missing_model_is_not_asked_for_twice(line: Line) -> None:
+    line.load_failures = [ModelError("there is no such model"), AssertionError("asked again")]
+    assert line.ask("load", model="gone").header["error"] == "there is no such model"
+    assert len(line.load_failures) == 1
