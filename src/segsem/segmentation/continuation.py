@@ -27,10 +27,16 @@ LEAST_EXIT_PX = 2
 LEAST_AGREEMENT = 0.6
 """A window whose answer agrees less than this (IoU) with what is known there is not believed."""
 
+MOST_VISITS = 2
+"""A window may be asked again, once another one has found a further branch in it."""
+
 SETTLED_WEIGHT = 0.5
 """Pixels at least half-way into another window need no further one."""
 
 MOST_POINTS = 3
+
+SURROUNDINGS = 16
+"""A window is told of what lies within this part of a frame of the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +49,15 @@ class Exit:
         First and last pixel of the exit on the window's outermost line, in the image's frame.
     side : (int, int)
         Direction (row, column) in which it leaves: (-1, 0) is up.
+    touching : tuple of bool
+        For each pixel, whether the object reaches the outermost line itself there, or only comes
+        near it.
     """
 
     start_rc: tuple[int, int]
     stop_rc: tuple[int, int]
     side: tuple[int, int]
+    touching: tuple[bool, ...]
 
     @property
     def width_px(self) -> int:
@@ -65,9 +75,10 @@ class Exit:
     def part(self, first: int, last: int) -> Exit:
         """Return the exit's pixels from `first` to `last`, counted along it."""
         (row, col), across = self.start_rc, self.side[0] != 0
+        touching = self.touching[first : last + 1]
         if across:
-            return Exit((row, col + first), (row, col + last), self.side)
-        return Exit((row + first, col), (row + last, col), self.side)
+            return Exit((row, col + first), (row, col + last), self.side, touching)
+        return Exit((row + first, col), (row + last, col), self.side, touching)
 
 
 def exits(window: Window, mask: MaskArray, shape: tuple[int, int], frame_px: int) -> Iterator[Exit]:
@@ -84,20 +95,22 @@ def exits(window: Window, mask: MaskArray, shape: tuple[int, int], frame_px: int
     frame_px : int
         Side of the model's frame.
     """
-    height, width = window.shape
     inset = max(frame_px // INSET, 1)
-    if window.row0 > 0:
-        for start, stop in _runs(mask[:inset].any(axis=0)):
-            yield _exit(window, (0, start), (0, stop), (-1, 0))
-    if window.row1 < shape[0]:
-        for start, stop in _runs(mask[-inset:].any(axis=0)):
-            yield _exit(window, (height - 1, start), (height - 1, stop), (1, 0))
-    if window.col0 > 0:
-        for start, stop in _runs(mask[:, :inset].any(axis=1)):
-            yield _exit(window, (start, 0), (stop, 0), (0, -1))
-    if window.col1 < shape[1]:
-        for start, stop in _runs(mask[:, -inset:].any(axis=1)):
-            yield _exit(window, (start, width - 1), (stop, width - 1), (0, 1))
+    far_row, far_col = window.row1 - 1, window.col1 - 1
+    sides = (
+        ((-1, 0), window.row0 > 0, mask[:inset], window.row0),
+        ((1, 0), window.row1 < shape[0], mask[-inset:][::-1], far_row),
+        ((0, -1), window.col0 > 0, mask[:, :inset].T, window.col0),
+        ((0, 1), window.col1 < shape[1], mask[:, -inset:].T[::-1], far_col),
+    )
+    for side, is_open, strip, line in sides:
+        for start, stop in _runs(strip.any(axis=0)) if is_open else []:
+            touching = tuple(strip[0, start : stop + 1].tolist())
+            if side[0] != 0:
+                first, last = (line, window.col0 + start), (line, window.col0 + stop)
+            else:
+                first, last = (window.row0 + start, line), (window.row0 + stop, line)
+            yield Exit(first, last, side, touching)
 
 
 def next_window(left: Exit, shape: tuple[int, int], frame_px: int) -> Window:
@@ -108,12 +121,35 @@ def next_window(left: Exit, shape: tuple[int, int], frame_px: int) -> Window:
     return window_around((row, col), shape, frame_px)
 
 
-def seeds(mask: MaskArray, known: MaskArray) -> list[tuple[float, float]]:
-    """Points of an object where it is known, deepest first; empty where nothing of it is."""
-    inside = mask & known
-    if not inside.any():
-        return []
-    return deepest_points(inside, MOST_POINTS)
+def seeds(start: MaskArray) -> list[tuple[float, float]]:
+    """Points of what is known of an object, one in each of its largest pieces.
+
+    Parameters
+    ----------
+    start : (h, w) bool
+        Where the object is known to be.
+
+    Returns
+    -------
+    list of (row, column)
+        At most `MOST_POINTS`, the deepest of a piece first; empty where nothing is known.
+    """
+    pieces, count = ndi.label(start, structure=np.ones((3, 3)))
+    areas = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    largest = np.argsort(-areas, kind="stable")[:MOST_POINTS] + 1
+    each = [deepest_points(pieces == number, MOST_POINTS) for number in largest]
+    ranked = [found[rank] for rank in range(MOST_POINTS) for found in each if rank < len(found)]
+    return ranked[:MOST_POINTS]
+
+
+def told(start: MaskArray, known: MaskArray, frame_px: int) -> MaskArray:
+    """Where the next window is told what is known: the object and what lies close to it.
+
+    What lies farther away was only found not to hang together with it within one window.
+    """
+    reach = max(frame_px // SURROUNDINGS, 1)
+    about = ndi.maximum_filter(start.astype(np.uint8), 2 * reach + 1) > 0
+    return np.asarray(known & about)
 
 
 def with_seeds(given: Prompts | None, points: list[tuple[float, float]]) -> Prompts:
@@ -127,7 +163,7 @@ def with_seeds(given: Prompts | None, points: list[tuple[float, float]]) -> Prom
 def best_fitting(
     prediction: MaskPrediction, mask: MaskArray, known: MaskArray
 ) -> FloatImage | None:
-    """Choose the answer that agrees best with what is known.
+    """Choose the first answer, in the model's order, that agrees with what is known.
 
     Parameters
     ----------
@@ -143,12 +179,25 @@ def best_fitting(
     (h, w) float32 or None
         Its logits; None where every candidate contradicts what is known.
     """
-    masks = prediction.masks
-    agreements = [_iou(candidate[known], mask[known]) for candidate in masks]
-    best = int(np.argmax(agreements))
-    if agreements[best] < LEAST_AGREEMENT:
-        return None
-    return np.asarray(prediction.logits[best])
+    inside = mask & known
+    for index, candidate in enumerate(prediction.masks):
+        if _agreement(candidate & known, inside) >= LEAST_AGREEMENT:
+            return np.asarray(prediction.logits[index])
+    return None
+
+
+def _agreement(candidate: MaskArray, inside: MaskArray) -> float:
+    """IoU of what is known and the pieces of a candidate that touch it.
+
+    Other pieces are no contradiction: they may hang together with the rest beyond what is known.
+    """
+    pieces, count = ndi.label(candidate)
+    touching = np.zeros(count + 1, dtype=bool)
+    touching[np.unique(pieces[inside])] = True
+    touching[0] = False
+    claimed = touching[pieces]
+    either = np.count_nonzero(claimed | inside)
+    return np.count_nonzero(claimed & inside) / either if either else 1.0
 
 
 def connected(logits: FloatImage, start: MaskArray) -> FloatImage:
@@ -173,16 +222,6 @@ def connected(logits: FloatImage, start: MaskArray) -> FloatImage:
     return np.asarray(np.where(keep[pieces], logits, -np.abs(logits) - 1e-3), dtype=np.float32)
 
 
-def _exit(
-    window: Window, start: tuple[int, int], stop: tuple[int, int], side: tuple[int, int]
-) -> Exit:
-    return Exit(
-        (start[0] + window.row0, start[1] + window.col0),
-        (stop[0] + window.row0, stop[1] + window.col0),
-        side,
-    )
-
-
 def _runs(line: npt.ArrayLike) -> list[tuple[int, int]]:
     """First and last index of each run of True that is long enough."""
     steps = np.flatnonzero(
@@ -190,9 +229,3 @@ def _runs(line: npt.ArrayLike) -> list[tuple[int, int]]:
     )
     runs = [(int(start), int(stop) - 1) for start, stop in steps.reshape(-1, 2)]
     return [(start, stop) for start, stop in runs if stop - start + 1 >= LEAST_EXIT_PX]
-
-
-def _iou(first: MaskArray, second: MaskArray) -> float:
-    both = np.count_nonzero(first & second)
-    either = np.count_nonzero(first | second)
-    return both / either if either else 1.0

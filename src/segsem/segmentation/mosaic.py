@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
+from scipy import ndimage as ndi
 
 from segsem.core.types import FloatImage, MaskArray
 from segsem.segmentation.window import Window
@@ -24,6 +25,10 @@ COARSE_WEIGHT = 1e-3
 KNOWN_WEIGHT = 0.375
 """What is known: this part of the way from the outermost pixels, which are guesses, to where a
 window counts in full."""
+
+
+BRANCH_PX = 7
+"""Two answers that differ by more than this differ by a part of the object, not by its edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,24 @@ class Mosaic:
         weight = share * self._ramps(window) if share == 1.0 else np.full(window.shape, share)
         clipped = np.clip(logits, -CERTAIN_LOGIT, CERTAIN_LOGIT)
         self._patches.append(_Patch(window, clipped, np.asarray(weight, dtype=np.float32)))
+
+    def yield_to(self, window: Window, logits: FloatImage) -> None:
+        """Let a new answer stand where it found a branch of the object that others left out.
+
+        Within one window a branch may hang together with nothing: only the next window shows how
+        it is connected. Where windows differ by a few pixels about an edge, all keep their say.
+        """
+        claimed = (logits > 0) & self.trusted(window)
+        for patch in self._patches:
+            common = window.overlap(patch.window)
+            if common is None:
+                continue
+            here, there = common.within(window).slices, common.within(patch.window).slices
+            left_out = claimed[here] & (patch.logits[there] <= 0) & (patch.weight[there] > 0)
+            branch = ndi.binary_opening(left_out, np.ones((BRANCH_PX, BRANCH_PX)))
+            if branch.any():
+                about = ndi.binary_dilation(branch, np.ones((3, 3)), iterations=BRANCH_PX // 2)
+                patch.weight[there][about] = 0.0
 
     def view(self, window: Window) -> tuple[FloatImage, FloatImage]:
         """Blended logits of a window, and their weight.

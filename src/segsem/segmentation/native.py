@@ -12,7 +12,7 @@ Only the candidate that the model ranks first is followed; the others stay in th
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -175,7 +175,7 @@ class _Found:
     prediction: MaskPrediction
     complete: bool = True
     mosaic: Mosaic = field(init=False)
-    seen: set[Window] = field(default_factory=set)
+    seen: Counter[Window] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.mosaic = Mosaic(self.asker.shape, max(self._frame_px // RAMP, 1))
@@ -200,8 +200,8 @@ class _Found:
             return
         if sum(place.width_px for place in found) > self._frame_px and self._seen_as_a_whole():
             return
-        self.mosaic.add(self.first, logits)
-        self.seen.add(self.first)
+        self.mosaic.add(self.first, continuation.connected(logits, start))
+        self.seen[self.first] += 1
         self._follow(deque(found))
         for point in rest:
             self._begin_again(point)
@@ -278,37 +278,48 @@ class _Found:
             if left is None:
                 continue
             window = continuation.next_window(left, self.asker.shape, self._frame_px)
-            if window in self.seen or self.asker.spent:
+            if self.seen[window] >= continuation.MOST_VISITS or self.asker.spent:
                 self.complete = False
                 continue
             queue.extend(self._continue_in(window))
 
     def _unsettled(self, left: Exit) -> Exit | None:
-        """Return the part of an exit that no other window reaches beyond."""
+        """Return the part of an exit beyond which no other window follows the object.
+
+        One that reaches beyond it and saw nothing of the object there did not know of this branch.
+        """
         rows, cols = left.pixels
         strip = Window(rows.start, cols.start, rows.stop, cols.stop)
-        open_px = np.flatnonzero(self.mosaic.view(strip)[1].ravel() < continuation.SETTLED_WEIGHT)
+        logits, weight = self.mosaic.view(strip)
+        covered = weight >= continuation.SETTLED_WEIGHT
+        followed = (logits > MASK_THRESHOLD).ravel() | ~np.array(left.touching)
+        open_px = np.flatnonzero(~(covered.ravel() & followed))
         if len(open_px) < continuation.LEAST_EXIT_PX:
             return None
         return left.part(int(open_px[0]), int(open_px[-1]))
 
     def _continue_in(self, window: Window) -> list[Exit]:
         """Look at the next window; gives the places where the object leaves it."""
-        self.seen.add(window)
+        self.seen[window] += 1
         logits, known = self.mosaic.known(window)
         start = known & (logits > MASK_THRESHOLD)
-        points = continuation.seeds(start, known)
+        points = continuation.seeds(start)
         if not points:
             return []
         asked = continuation.with_seeds(self._moved(window), points)
-        prediction = self.asker.ask_knowing(window, asked, logits, known)
+        told = continuation.told(start, known, self._frame_px)
+        prediction = self.asker.ask_knowing(window, asked, logits, told)
         both = known & self.mosaic.trusted(window)
         best = continuation.best_fitting(prediction, start, both)
         if best is None:
             self.complete = False
             return []
-        self.mosaic.add(window, continuation.connected(best, start))
-        mask = continuation.connected(self.mosaic.view(window)[0], start) > MASK_THRESHOLD
+        best = continuation.connected(best, start)
+        self.mosaic.yield_to(window, best)
+        self.mosaic.add(window, best)
+        # On its sides others outweigh what this window saw.
+        seen = np.maximum(best, self.mosaic.view(window)[0])
+        mask = continuation.connected(seen, start) > MASK_THRESHOLD
         return list(continuation.exits(window, mask, self.asker.shape, self._frame_px))
 
     def _begin_again(self, point: tuple[float, float]) -> None:
@@ -321,7 +332,7 @@ class _Found:
         if self.asker.spent:
             self.complete = False
             return
-        self.seen.add(window)
+        self.seen[window] += 1
         logits, known = self.mosaic.known(window)
         prediction = self.asker.ask_knowing(window, asked, logits, known)
         self.mosaic.add(window, prediction.best_logits)
@@ -345,10 +356,10 @@ class _Found:
         return True
 
     def _refine_in(self, window: Window, reduction: float) -> None:
-        self.seen.add(window)
+        self.seen[window] += 1
         logits, _ = self.mosaic.view(window)
         mask = logits > MASK_THRESHOLD
-        points = continuation.seeds(mask, np.ones(mask.shape, dtype=bool))
+        points = continuation.seeds(mask)
         if not points:
             return
         asked = continuation.with_seeds(self._moved(window), points[:1])

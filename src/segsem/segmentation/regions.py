@@ -11,12 +11,13 @@ from scipy.spatial import cKDTree
 
 from segsem.contours.place import PlacedLine, place
 from segsem.contours.profiles import EdgeImage
-from segsem.contours.trace import trace
 from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region, Source
 from segsem.core.params import EdgeParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
+from segsem.segmentation.bands import bands
 from segsem.segmentation.canvas import Decision, HybridResult
 from segsem.segmentation.cleaning import area_by_label
+from segsem.segmentation.outlines import outlines
 from segsem.segmentation.pieces import owned_pieces
 
 PAD_PX = 2
@@ -110,7 +111,7 @@ def _build_region(
     inside = labels[grown] == piece
     field = _own_field(routed.field[grown], inside, labels[grown])
     lines = [
-        place(image, line, rules.bright, rules.edge) for line in trace(field, offset_rc=offset)
+        place(image, line, rules.bright, rules.edge) for line in outlines(field, inside, offset)
     ]
     if not lines or _is_sliver(lines):
         return None
@@ -145,10 +146,17 @@ def _grow(box: tuple[slice, slice], shape: tuple[int, ...], margin: int) -> tupl
 
 def _own_field(field: FloatImage, inside: MaskArray, labels: LabelArray) -> FloatImage:
     """Make the field of one region: other regions count as outside."""
-    outside = np.where(labels > 0, -np.abs(field), np.minimum(field, 0.0))
-    own = np.where(inside, np.maximum(field, 0.0), outside)
+    own = np.asarray(field, dtype=np.float32).copy()
+    others = (labels > 0) & ~inside
+    own[others] = -np.abs(own[others])
+    own[inside] = np.maximum(own[inside], 0.0)
+    outside = ~inside
+    own[outside] = np.minimum(own[outside], 0.0)
     # Exact zeros would make the tracer walk along pixel centres.
-    return np.asarray(np.where(own == 0, np.where(inside, 1e-3, -1e-3), own), dtype=np.float32)
+    zero = own == 0
+    own[zero & inside] = 1e-3
+    own[zero & outside] = -1e-3
+    return own
 
 
 def _others(labels: LabelArray, piece: int) -> MaskArray:
@@ -165,15 +173,19 @@ def _placed_mask(
     """
     vertices = np.concatenate([line.vertices_rc for line in lines]) - offset
     normals = np.concatenate([line.normals_rc for line in lines])
-    edge = inside ^ ndi.binary_erosion(inside, border_value=1)
-    near = ndi.binary_dilation(edge, iterations=margin)
-    pixels = np.argwhere(near)
-    if len(pixels) == 0:
-        return inside
-    _, index = cKDTree(vertices).query(pixels)
-    behind = np.sum((pixels - vertices[index]) * normals[index], axis=1) < 0
+    tree = cKDTree(vertices)
     mask = inside.copy()
-    mask[near] = behind
+    for band in bands(len(inside), margin + 1):
+        seen = inside[band.seen]
+        edge = seen ^ ndi.binary_erosion(seen, border_value=1)
+        near = ndi.binary_dilation(edge, iterations=margin)[band.inner]
+        pixels = np.argwhere(near)
+        if len(pixels) == 0:
+            continue
+        pixels[:, 0] += band.rows.start
+        _, index = tree.query(pixels)
+        behind = np.sum((pixels - vertices[index]) * normals[index], axis=1) < 0
+        mask[band.rows][near] = behind
     return mask
 
 

@@ -197,6 +197,28 @@ def test_what_is_not_connected_is_left_out_beyond_the_first_window(Oracle):
     assert_is(answer, image)
 
 
+@pytest.mark.parametrize("guess_px", [0, 1])
+def test_a_branch_that_returns_to_an_earlier_window_is_followed_there(Oracle, guess_px):
+    # A hairpin: both legs run through all windows, and meet in the last one only.
+    image = np.zeros((64, 300), dtype=np.uint8)
+    cv2.polylines(image, [np.array([(20, 20), (270, 20), (270, 44), (20, 44)])], False, 1, 8)
+    oracle = Oracle(image, guess_px=guess_px)
+    answer = ask(oracle, click((20, 30)), max_windows=30)
+    assert_is(answer, image)
+    assert answer.complete
+    assert max(oracle.windows.count(window) for window in oracle.windows) <= 2
+
+
+def test_other_objects_in_the_first_window_are_not_followed(Oracle):
+    image = np.zeros((64, 300), dtype=np.uint8)
+    image[8:20] = 1
+    image[40:52] = 2
+    oracle = Oracle(image)
+    oracle.spoil = lambda count, mask: mask | (np.indices(mask.shape)[0] >= 46) * (count == 1)
+    answer = ask(oracle, click((14, 30)))
+    assert_is(answer, image == 1)
+
+
 def test_asking_can_be_stopped_between_windows(Oracle):
     oracle = Oracle(serpentine())
 
