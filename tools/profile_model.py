@@ -3,23 +3,25 @@
 
     python tools/profile_model.py encode|decode [--model tiny] [--threads 1] [--repeats 5]
 
-Each kind's time is its smallest over the repeats: on a machine that others use as well, that is
-nearest to what the operation itself takes.
+Times are processor time, all threads together, and each kind's the smallest over the repeats: on a
+machine that others use as well, that is nearest to what the operation itself takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from segsem.benchmark.subject import RANDOM_MODELS, Options, Subject, make_subject
 from segsem.segmentation.inference.decoder import FastDecoder, can_decode_fast
@@ -27,18 +29,21 @@ from segsem.segmentation.inference.encoder import FastEncoder
 from segsem.segmentation.sam2_forward import decode_prompts, encode_pixels
 
 KINDS = {
-    "linear layers": ("addmm", "_linear_pointwise", "aten::mm"),
-    "attention": ("_scaled_dot_product", "aten::bmm", "baddbmm"),
+    "linear layers": ("addmm", "linear", "matmul", "aten.mm"),
+    "attention": ("scaled_dot_product", "aten.bmm"),
     "softmax": ("softmax",),
-    "copies": ("copy_", "cat", "index_select", "repeat", "fill_", "gather", "clone"),
+    "copies": (
+        *("copy", "aten.cat", "stack", "index_select", "repeat", "fill", "clone", "aten.to"),
+        *("reshape", "contiguous", "tile", "aten.pad", "flatten"),
+    ),
     "GELU": ("gelu",),
-    "norms": ("layer_norm", "aten::mean", "aten::pow", "aten::sqrt", "aten::div"),
-    "convolutions": ("convolution", "conv"),
-    "sums": ("aten::add", "aten::sub", "aten::mul", "aten::sum"),
+    "norms": ("layer_norm", "aten.mean", "aten.pow", "aten.sqrt", "aten.div"),
+    "convolutions": ("conv",),
+    "sums": ("aten.add", "aten.sub", "aten.mul", "aten.sum"),
     "pooling": ("max_pool", "maximum"),
     "interpolation": ("upsample",),
 }
-OTHER = "other"
+OTHER, BETWEEN = "other", "between operations"
 
 Action = Callable[[], object]
 
@@ -56,7 +61,7 @@ def main() -> None:
     actions = encodings(subject) if options.what == "encode" else decodings(subject)
     with torch.inference_mode():
         columns = measured(actions, options.repeats)
-    show(f"{options.what}, {subject.name}, {options.threads} threads, ms", columns)
+    show(f"{options.what}, {subject.name}, {options.threads} threads, processor ms", columns)
 
 
 def encodings(subject: Subject) -> dict[str, Action]:
@@ -100,19 +105,36 @@ def measured(actions: dict[str, Action], repeats: int) -> dict[str, dict[str, fl
             if number > 0:
                 runs[name].append(times)
     return {
-        name: {kind: min(run[kind] for run in found) for kind in (*KINDS, OTHER)}
+        name: {kind: min(run[kind] for run in found) for kind in (*KINDS, OTHER, BETWEEN)}
         for name, found in runs.items()
     }
 
 
+class Clock(TorchDispatchMode):
+    """Sums up the processor time of operations by kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: dict[str, float] = defaultdict(float)
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run one operation."""
+        start = time.process_time()
+        result = operation(*args, **(kwargs or {}))
+        self.times[kind_of(str(operation))] += 1000.0 * (time.process_time() - start)
+        return result
+
+
 def times_by_kind(action: Action) -> dict[str, float]:
     """Milliseconds of one run in operations of each kind."""
-    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiled:
+    start = time.process_time()
+    with Clock() as clock:
         action()
-    totals: dict[str, float] = defaultdict(float)
-    for event in profiled.key_averages():
-        totals[kind_of(event.key)] += event.self_cpu_time_total / 1000.0
-    return totals
+    whole = 1000.0 * (time.process_time() - start)
+    # What is not in operations is in Python between them, and in the clock itself.
+    return defaultdict(float, {**clock.times, BETWEEN: whole - sum(clock.times.values())})
 
 
 def kind_of(operation: str) -> str:
@@ -125,13 +147,15 @@ def kind_of(operation: str) -> str:
 
 def show(title: str, columns: dict[str, dict[str, float]]) -> None:
     """Print kinds as rows, variants as columns."""
-    table = Table(title, *columns, box=None)
+    console = Console(soft_wrap=True)
+    console.print(title)
+    table = Table("", *columns, box=None)
     totals = {name: sum(times.values()) for name, times in columns.items()}
-    for kind in (*KINDS, OTHER):
+    for kind in (*KINDS, OTHER, BETWEEN):
         cells = [f"{t[kind]:7.1f} {t[kind] / totals[n]:4.0%}" for n, t in columns.items()]
         table.add_row(kind, *cells)
     table.add_row("all", *[f"{total:7.1f}" for total in totals.values()])
-    Console(soft_wrap=True).print(table)
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from segsem.cli.progress_bar import shown
 from segsem.core.exceptions import UsageError
@@ -102,14 +102,18 @@ def _show(report: Any) -> None:
         f"{facts['settings']['precision']}, {machine['threads']} threads, {machine['device']}: "
         f"{machine['processor']}"
     )
-    times = Table("", "median ms", "quartiles ms", "processor ms", "n", box=None)
+    times = Table(
+        Column("", no_wrap=True), "median ms", "quartiles ms", "processor ms", "n", box=None
+    )
     for name, samples in report.times.items():
         row = samples.as_json()
         spread = f"{row['q1_ms']:.1f} to {row['q3_ms']:.1f}"
         cpu_ms = f"{row['median_cpu_ms']:.1f}"
         times.add_row(name, f"{row['median_ms']:.1f}", spread, cpu_ms, str(row["n"]))
     console.print(times)
-    ratios = Table("ratio", "of medians", "quartiles in rounds", "of processor times", box=None)
+    ratios = Table(
+        Column("ratio", no_wrap=True), "of medians", "in rounds", "of processor times", box=None
+    )
     for name, ratio in report.ratios.items():
         spread = f"{ratio.q1:.2f} to {ratio.q3:.2f}"
         ratios.add_row(name, f"{ratio.of_medians:.2f}", spread, f"{ratio.of_cpu_medians:.2f}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch import nn
 
 from segsem.segmentation.inference.layers import Linear
 
@@ -88,8 +89,7 @@ class _Layer:
         self._layer = layer
         towards_tokens = layer.cross_attn_image_to_token
         self.projection = _ImageProjection(layer.cross_attn_token_to_image, towards_tokens)
-        out = towards_tokens.out_proj
-        self._out = Linear(out.weight, out.bias, torch.float32)
+        self._out = _linear(towards_tokens.out_proj)
 
     def __call__(
         self, queries: Tensor, image: Tensor, tokens: Tensor, projected: Projected
@@ -120,18 +120,19 @@ class _ImageProjection:
     """Keys and queries of image tokens with their positions, values of them without."""
 
     def __init__(self, to_image: Attention, to_tokens: Attention | None) -> None:
-        layers = [to_image.k_proj] if to_tokens is None else [to_image.k_proj, to_tokens.q_proj]
-        self._sizes = [len(layer.bias) for layer in layers]
-        self._placed = Linear(
-            torch.cat([layer.weight for layer in layers]),
-            torch.cat([layer.bias for layer in layers]),
-            torch.float32,
-        )
-        self._plain = Linear(to_image.v_proj.weight, to_image.v_proj.bias, torch.float32)
+        # One layer for both would be no quicker: attention is slower on halves of a tensor.
+        self._keys = _linear(to_image.k_proj)
+        self._values = _linear(to_image.v_proj)
+        self._queries = None if to_tokens is None else _linear(to_tokens.q_proj)
 
     def __call__(self, image: Tensor, positions: Tensor) -> Projected:
-        keys, *queries = torch.split(self._placed(image + positions), self._sizes, dim=-1)
-        return Projected(keys, self._plain(image), queries[0] if queries else None)
+        placed = image + positions
+        queries = None if self._queries is None else self._queries(placed)
+        return Projected(self._keys(placed), self._values(image), queries)
+
+
+def _linear(layer: nn.Linear) -> Linear:
+    return Linear(layer.weight, layer.bias, torch.float32)
 
 
 def _attend_to_image(attention: Attention, tokens: Tensor, projected: Projected) -> Tensor:
