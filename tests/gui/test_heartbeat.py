@@ -246,11 +246,12 @@ def test_where_the_mouse_rests_is_encoded_before_the_click(
     monkeypatch.setattr(session._engine, "warm", watched)
     hand.move(60, 190)
     hand.move(65, 195)
-    until(lambda: bool(looked))
-    assert looked == [pytest.approx((65, 195), abs=1.5)]
+    # On a busy machine the mouse may rest between the two moves as well.
+    until(lambda: bool(looked) and looked[-1] == pytest.approx((65, 195), abs=1.5))
+    seen = len(looked)
     hand.move(-30, 195)
     session.annotation.add_point((65.0, 195.0), 1)
     until(lambda: session.annotation.candidates is not None)
     session.look_at((65.0, 195.0))
     session.look_at((-5.0, 195.0))
-    assert len(looked) == 1
+    assert len(looked) == seen

@@ -140,12 +140,13 @@ class EmbeddingFolder:
 def _serialise(key: str, packed: PackedEmbedding) -> bytes:
     header, arrays = packed
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    described = json.dumps(header)
     metadata = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "key": key,
-        "header": json.dumps(header),
-        "sha256": _digest(plain),
+        "header": described,
+        "sha256": _digest(described, plain),
     }
     return bytes(save(plain, metadata))
 
@@ -153,7 +154,8 @@ def _serialise(key: str, packed: PackedEmbedding) -> bytes:
 def _parse(raw: bytes, key: str) -> PackedEmbedding:
     arrays: dict[str, npt.NDArray[Any]] = load(raw)
     metadata = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
-    wanted = {"format": FORMAT, "version": FORMAT_VERSION, "key": key, "sha256": _digest(arrays)}
+    digest = _digest(metadata["header"], arrays)
+    wanted = {"format": FORMAT, "version": FORMAT_VERSION, "key": key, "sha256": digest}
     for name, value in wanted.items():
         if metadata[name] != value:
             msg = f"expected {name} {value}, but got {metadata[name]}"
@@ -162,8 +164,8 @@ def _parse(raw: bytes, key: str) -> PackedEmbedding:
     return dict(header), arrays
 
 
-def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
+def _digest(described: str, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256(described.encode())
     for name in sorted(arrays):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)

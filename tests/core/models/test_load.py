@@ -43,7 +43,10 @@ def test_bundled_weights_are_small_and_say_where_they_come_from() -> None:
     description = read_description(folder)
 
     assert (folder / "weights.safetensors").stat().st_size <= 12e6
-    assert "train-nano" in description.provenance["command"]
+    provenance = description.provenance
+    course = provenance.get("phases") or [provenance["command"]]
+    assert all("--recipe" in phase and "--seed" in phase for phase in course)
+    assert "random_crop" in provenance["data"]
 
 
 def test_a_written_model_loads_by_folder(tmp_path: Path) -> None:

@@ -27,10 +27,13 @@ NAME = "sam2.1_hiera_tiny"
 CUT_BYTES = 5_000_000
 CHILD = """
 import resource, sys
+import signal
 from dataclasses import replace
 from segsem.models.registry import MODELS
 name, url, sha256, limit = sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1))
 MODELS[name] = replace(MODELS[name], config="segsem-nano", url=url, sha256=sha256)
+# A test run in the background hands on that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 from segsem.cli.app import main
