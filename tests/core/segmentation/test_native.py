@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
-from segsem.segmentation import native
+from segsem.segmentation import large_object, native
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.window import Window
 
@@ -302,7 +302,7 @@ def test_the_other_candidates_stay_in_the_first_window(Oracle):
 
 
 def test_very_large_answers_hold_the_best_mask_only(Oracle, monkeypatch):
-    monkeypatch.setattr(native, "MOST_PIXELS", 1000)
+    monkeypatch.setattr(large_object, "MOST_PIXELS", 1000)
     image = serpentine()
     answer = ask(Oracle(image), click((30, 60)), max_windows=200)
     assert answer.logits.shape[0] == len(answer.iou_pred) == 1
