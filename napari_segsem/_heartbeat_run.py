@@ -32,6 +32,8 @@ KEPT_MS = 20.0
 PATIENCE_MS = 120_000.0
 SETTLE_MS = 300.0
 STILL_DRAWING = 60.0
+ANSWER_MS = 15
+"""How long the control takes to an outline."""
 
 # The stubs of PyQt5 take these functions for methods.
 _mouse: Any = QTest
@@ -137,6 +139,9 @@ class Ours:
         self._session.open_files(self._images)
         return lambda: self._session.document is not None
 
+    def clicked(self, at_rc: tuple[float, float]) -> None:
+        """Leave it to the plugin."""
+
     def answered(self) -> bool:
         """Whether the outline is there."""
         annotation = self._session.annotation
@@ -181,6 +186,10 @@ class Control:
         self._viewer, self._images = viewer, images
         self._data: list[Any] = []
         self._turned = self._accepted = 0
+        self._points: list[tuple[float, float]] = []
+        self._answer = QTimer()
+        self._answer.setSingleShot(True)
+        self._answer.timeout.connect(self._show_outline)
 
     def open(self) -> Wait:
         """Show the first image with the layers of the plugin."""
@@ -201,14 +210,21 @@ class Control:
         self._viewer.reset_view()
         return STILL_DRAWING
 
+    def clicked(self, at_rc: tuple[float, float]) -> None:
+        """Show the click at once, and an outline when an engine would have answered."""
+        self._points.append(at_rc)
+        _layers.show_points(self._prompts, self._points, [1] * len(self._points))
+        self._answer.start(ANSWER_MS)
+
     def answered(self) -> bool:
-        """Show the outline of a pad and a click."""
+        """Whether the outline is shown."""
+        return bool(self._points) and not self._answer.isActive()
+
+    def _show_outline(self) -> None:
         outline = np.ones((PAD_PX, PAD_PX), np.uint8)
         outline[2:-2, 2:-2] = 0
         self._preview.data = outline
-        self._preview.translate = (100, 100)
-        _layers.show_points(self._prompts, [(100.0, 100.0)], [1])
-        return True
+        self._preview.translate = np.asarray(self._points[-1]) - PAD_PX / 2
 
     def accept(self) -> None:
         """Paint an object and take the outline away."""
@@ -220,8 +236,11 @@ class Control:
         self.clear()
 
     def clear(self) -> None:
-        """Take the outline away."""
-        self._preview.data = np.zeros((1, 1), np.uint8)
+        """Take the outline and the clicks away."""
+        self._answer.stop()
+        self._points.clear()
+        if self._preview.data.any():
+            self._preview.data = np.zeros((1, 1), np.uint8)
         _layers.show_points(self._prompts, [], [])
 
     def turn(self) -> Wait:
@@ -243,30 +262,38 @@ class Control:
 
 def visit(beat: Heartbeat, screen: Screen, role: Ours | Control, clicks: int) -> Iterator[Wait]:
     """Go through the phases of a visit; yields what to wait for."""
+
+    def click(at_rc: tuple[float, float]) -> None:
+        screen.click(at_rc)
+        role.clicked(at_rc)
+
     beat.enter("open")
     yield role.open()
     yield SETTLE_MS
     beat.enter("first click")
-    screen.click(screen.somewhere())
+    click(screen.somewhere())
     yield role.answered
     yield SETTLE_MS
     beat.enter("clicks")
     for _ in range(clicks):
         role.clear()
-        screen.click(screen.somewhere())
+        yield STILL_DRAWING
+        click(screen.somewhere())
         yield role.answered
         yield STILL_DRAWING
     beat.enter("quick clicks")
     role.clear()
+    yield STILL_DRAWING
     place = screen.somewhere()
     for number in range(clicks):
-        screen.click((place[0] + number % 4, place[1] + number // 4))
+        click((place[0] + number % 4, place[1] + number // 4))
         yield STILL_DRAWING
     yield role.answered
     beat.enter("moves")
     for _ in range(clicks):
         role.clear()
-        screen.click(screen.somewhere())
+        yield STILL_DRAWING
+        click(screen.somewhere())
         for _ in range(8):
             screen.move(screen.somewhere())
             yield float(BEAT_MS)
@@ -274,19 +301,21 @@ def visit(beat: Heartbeat, screen: Screen, role: Ours | Control, clicks: int) ->
     beat.enter("accept")
     for _ in range(clicks):
         role.clear()
-        screen.click(screen.somewhere())
+        yield STILL_DRAWING
+        click(screen.somewhere())
         yield role.answered
+        yield STILL_DRAWING
         role.accept()
         yield STILL_DRAWING
     beat.enter("next image")
     for _ in range(4):
         yield role.turn()
-        screen.click(screen.somewhere())
+        click(screen.somewhere())
         yield role.answered
         yield STILL_DRAWING
     beat.enter("engine killed")
     yield role.kill()
-    screen.click(screen.somewhere())
+    click(screen.somewhere())
     yield role.answered
     yield SETTLE_MS
 
