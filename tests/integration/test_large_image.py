@@ -42,7 +42,7 @@ def measured(*arguments: str | int) -> dict[str, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "scale", "least_regions", "options"),
-    [(4096, 3.0, 700, ["--fallback-only"])],
+    [(4096, 5.0, 250, ["--fallback-only"])],
     ids=["threshold"],
 )
 def test_memory_by_the_pixel(side, scale, least_regions, options):
