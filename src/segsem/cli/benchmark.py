@@ -16,6 +16,7 @@ from segsem.core.exceptions import UsageError
 from segsem.core.files import write_json
 
 _ROOM = "segsem.benchmark"
+TABLE_WIDTH = 120
 
 Model = Annotated[
     str,
@@ -96,6 +97,8 @@ def _run(module: str, function: str, values: tuple[Any, ...], json: Path | None)
 
 def _show(report: Any) -> None:
     console = Console(soft_wrap=True, highlight=False)
+    # Where nobody looks, rich takes 80 columns, and would break numbers in two.
+    console.width = max(console.width, TABLE_WIDTH)
     facts, machine = report.facts, report.facts["machine"]
     console.print(
         f"{facts['model']} ({facts['weights']}), frame {facts['frame_px']} px, "
