@@ -11,7 +11,7 @@ from segsem.benchmark.prompt import STAND_IN, encoded
 from segsem.benchmark.report import Report, facts_of
 from segsem.benchmark.subject import Options, make_subject
 from segsem.benchmark.timing import Action, Ratio, alternate
-from segsem.benchmark.training_child import NICENESS, TrainingChild, training_child
+from segsem.benchmark.training_child import TrainingChild, training_child
 from segsem.core.progress import Progress
 
 ALONE, BESIDE = f"{OURS}, alone", f"{OURS}, beside training"
@@ -42,12 +42,13 @@ def benchmark_beside_training(options: Options) -> Generator[Progress, None, Rep
         before = {ALONE: child.pause, BESIDE: lambda: _wake(child)}
         times = yield from alternate(turns, options.repeats, warmup=1, before=before)
         child.check()
+        niceness = child.niceness
     times = {name: samples.scaled(1 / ANSWERS_PER_TURN) for name, samples in times.items()}
     ratios = {"beside training / alone": Ratio.between(times[BESIDE], times[ALONE])}
     settings = {
         "precision": options.precision,
         "answers_per_turn": ANSWERS_PER_TURN,
-        "niceness_of_training": NICENESS,
+        "niceness_of_training": niceness,
     }
     facts = facts_of(subject, options, **settings)
     notes = () if subject.trained else (STAND_IN,)

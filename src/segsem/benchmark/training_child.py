@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,37 +18,29 @@ from segsem.core.exceptions import TaskError
 COMMAND = ("-m", "segsem", "models", "train-nano", "--steps", "100000", "--seed", "1")
 HISTORY_FILE = "history.csv"
 
-NICENESS = 10
-"""Training waits for nobody: whoever sits before the screen comes first."""
-
 START_LIMIT_S = 300.0
 _POLL_S = 0.2
 _END_S = 5.0
 
 
 class TrainingChild:
-    """`segsem models train-nano` at low priority.
+    """`segsem models train-nano`, as anybody starts it.
 
     Parameters
     ----------
     folder : Path
         Where it writes.
-    niceness : int
-        Of the child and its own children.
     """
 
-    def __init__(self, folder: Path, niceness: int = NICENESS) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._log = (folder / "log.txt").open("wb")
         self._popen = subprocess.Popen(
             [sys.executable, *COMMAND, "--out", str(folder / "model")],
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "GOMP_SPINCOUNT": "0"},
         )
         self._process = psutil.Process(self._popen.pid)
-        # Its own children take it over.
-        self._process.nice(niceness if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
 
     def wait_until_training(self) -> None:
         """Wait until it has made steps.
@@ -81,6 +72,11 @@ class TrainingChild:
             last = text.strip().splitlines()[-1:] or [f"exit code {self._popen.returncode}"]
             msg = f"The training run beside which was to be measured has ended: {last[0]}"
             raise TaskError(msg)
+
+    @property
+    def niceness(self) -> int:
+        """Priority that it has given itself."""
+        return int(self._process.nice())
 
     def pause(self) -> None:
         """Stop it and its children where they are."""

@@ -12,6 +12,7 @@ from segsem.cli.model_score import score
 from segsem.cli.models_download import download
 from segsem.cli.progress_bar import shown
 from segsem.core.exceptions import ModelError, UsageError
+from segsem.core.priority import step_back
 from segsem.models import store
 from segsem.models.registry import MODELS, NANO, SHORT_NAMES
 
@@ -110,7 +111,8 @@ def train_nano(
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train segsem-nano from scratch on synthetic crops."""
+    """Train segsem-nano from scratch on synthetic crops, at low priority."""
+    step_back()
     device = importlib.import_module("segsem.models.load").choose_device(device)
     pretrain: Any = importlib.import_module(PRETRAIN_MODULE)
     if recipe not in pretrain.RECIPES:

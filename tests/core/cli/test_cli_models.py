@@ -19,6 +19,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("SEGSEM_HOME", str(tmp_path / "home"))
+    # The tests' own process must not step back for the rest of its life.
+    monkeypatch.setattr("segsem.cli.models.step_back", lambda: None)
     return tmp_path / "home"
 
 
