@@ -11,8 +11,9 @@ from scipy import ndimage as ndi
 from segsem.core.types import MaskArray
 from segsem.segmentation.bands import BAND_ROWS, bands, with_halo
 
-FIRST_HALO_PX = 128
-"""Rows beside a band that are looked at first; doubled until the nearest feature is in them."""
+FIRST_HALO_PX, LAST_HALO_PX = 128, 1024
+"""Rows beside a band that are looked at first; doubled until the nearest feature is in them, or
+they are too many: then the whole image is looked at, once."""
 
 Places = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
@@ -42,32 +43,40 @@ def nearest_inside(
     """
     if outside.all():
         return
+    whole: Places | None = None
     for band in bands(len(outside), 0, band_rows):
-        if wanted[band.rows].any():
-            yield _in_band(outside, wanted, band.rows)
+        if not wanted[band.rows].any():
+            continue
+        at_row, at_col = np.nonzero(wanted[band.rows])
+        at = (at_row + band.rows.start, at_col)
+        found = _near_band(outside, band.rows, at) if whole is None else None
+        if found is None:
+            # A wide gap: most bands will need most of the image.
+            whole = _indices(outside) if whole is None else whole
+            found = (whole[0][at].astype(np.intp), whole[1][at].astype(np.intp))
+        yield at, found
 
 
-def _in_band(outside: MaskArray, wanted: MaskArray, rows: slice) -> tuple[Places, Places]:
-    height = len(outside)
-    at_row, at_col = np.nonzero(wanted[rows])
-    at_row += rows.start
-    halo = FIRST_HALO_PX
-    while True:
+def _near_band(outside: MaskArray, rows: slice, at: Places) -> Places | None:
+    """Nearest pixels inside, from the rows about a band; None where they lie farther away."""
+    height, halo = len(outside), FIRST_HALO_PX
+    while halo <= LAST_HALO_PX:
         seen = with_halo(rows, halo, height)
-        whole = seen.start == 0 and seen.stop == height
-        if whole or not outside[seen].all():
-            near_row, near_col = ndi.distance_transform_edt(
-                outside[seen], return_distances=False, return_indices=True
-            )
-            local = at_row - seen.start
-            found_row = near_row[local, at_col].astype(np.intp) + seen.start
-            found_col = near_col[local, at_col].astype(np.intp)
-            del near_row, near_col
+        if not outside[seen].all():
+            near = _indices(outside[seen])
+            here = (at[0] - seen.start, at[1])
+            found = near[0][here].astype(np.intp) + seen.start, near[1][here].astype(np.intp)
             # What lies beyond the rows looked at is farther than their last row.
-            above = np.where(seen.start > 0, at_row - seen.start, height)
-            below = np.where(seen.stop < height, seen.stop - 1 - at_row, height)
+            above = np.where(seen.start > 0, at[0] - seen.start, height)
+            below = np.where(seen.stop < height, seen.stop - 1 - at[0], height)
             reach = np.minimum(above, below)
-            distance_sq = (found_row - at_row) ** 2 + (found_col - at_col) ** 2
-            if whole or bool(np.all(distance_sq <= reach**2)):
-                return (at_row, at_col), (found_row, found_col)
+            distance_sq = (found[0] - at[0]) ** 2 + (found[1] - at[1]) ** 2
+            if bool(np.all((distance_sq <= reach**2) | (reach == height))):
+                return found
         halo *= 2
+    return None
+
+
+def _indices(outside: MaskArray) -> Places:
+    rows, cols = ndi.distance_transform_edt(outside, return_distances=False, return_indices=True)
+    return rows, cols

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 from skimage.measure import label
 
-from segsem.segmentation import evidence
+from segsem.segmentation import evidence, nearest
 from segsem.segmentation.bands import BAND_ROWS, bands
 from segsem.segmentation.cleaning import area_by_label
 from segsem.segmentation.nearest import FIRST_HALO_PX, nearest_inside
@@ -72,11 +72,23 @@ def test_the_nearest_feature_is_that_of_the_whole_image(share):
     wanted = ~inside & blobs(8, shape)
     rows, cols = ndi.distance_transform_edt(~inside, return_distances=False, return_indices=True)
     asked = np.zeros(shape, dtype=int)
-    for at, nearest in nearest_inside(~inside, wanted, band_rows=50):
+    for at, found in nearest_inside(~inside, wanted, band_rows=50):
         asked[at] += 1
-        np.testing.assert_array_equal(nearest[0], rows[at])
-        np.testing.assert_array_equal(nearest[1], cols[at])
+        np.testing.assert_array_equal(found[0], rows[at])
+        np.testing.assert_array_equal(found[1], cols[at])
     np.testing.assert_array_equal(asked, wanted.astype(int))
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (-1, -1)])
+def test_the_nearest_feature_may_be_far_away(corner, monkeypatch):
+    monkeypatch.setattr(nearest, "FIRST_HALO_PX", 4)
+    monkeypatch.setattr(nearest, "LAST_HALO_PX", 16)
+    outside = np.ones((150, 70), dtype=bool)
+    outside[corner] = outside[75, 35] = False
+    rows, cols = ndi.distance_transform_edt(outside, return_distances=False, return_indices=True)
+    for at, found in nearest_inside(outside, outside, band_rows=20):
+        np.testing.assert_array_equal(found[0], rows[at])
+        np.testing.assert_array_equal(found[1], cols[at])
 
 
 def test_without_features_nothing_is_nearest():
