@@ -6,7 +6,7 @@ import os
 import sys
 
 NICENESS = 10
-"""On POSIX. Beside a training run of the same priority, an answer took three times as long."""
+"""On POSIX. Beside a training run of the same priority, answers take several times as long."""
 
 
 def step_back() -> None:
