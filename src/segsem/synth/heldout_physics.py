@@ -2,7 +2,10 @@
 
 Every setting changes one thing of an otherwise ordinary image (`generate.generate_image`'s own
 edge response, beam and detector) in a way that neither the training crops' look nor a preset
-draws. What is ordinary stays within the presets' ranges.
+draws. Two have relatives in training, which differ by profile and range: `edge_only` (training
+draws rims alone, too, a rim that decays from the edge inwards) and `double_edge` (training draws a
+second line inside the rim, never a dark wall nor a second line brighter than the first).
+What is ordinary stays within the presets' ranges.
 """
 
 from __future__ import annotations
