@@ -26,6 +26,10 @@ SOURCE_CODES: tuple[Source, ...] = (Source.SAM2, Source.SAUVOLA, Source.MANUAL, 
 datatype and in every file."""
 
 
+PACKED_FROM_PX = 1 << 20
+"""Masks of that many pixels are kept as bits."""
+
+
 class ReviewStatus(StrEnum):
     """What a person decided about a region."""
 
@@ -109,7 +113,7 @@ class Contour:
         return len(self.vertices_rc)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Region:
     """One object of an image.
 
@@ -120,7 +124,7 @@ class Region:
     offset_rc : (int, int)
         Row and column of `mask[0, 0]` in the image.
     mask : (h, w) bool
-        The object, cropped to its bounding box.
+        The object, cropped to its bounding box; to be read only.
     contours : tuple of Contour
         Outer contours first, then holes.
     source : Source
@@ -153,10 +157,11 @@ class Region:
     prompts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.mask.ndim != 2 or self.mask.dtype != np.bool_:
+        mask = self.mask
+        if mask.ndim != 2 or mask.dtype != np.bool_:
             msg = (
                 f"Expected `mask` to be a (h, w) bool array, but got "
-                f"shape {self.mask.shape}, dtype {self.mask.dtype}"
+                f"shape {mask.shape}, dtype {mask.dtype}"
             )
             raise ValueError(msg)
 
@@ -169,7 +174,36 @@ class Region:
     def bbox_rc(self) -> tuple[int, int, int, int]:
         """Half-open bounding box (r0, c0, r1, c1) of the stored mask."""
         row, col = self.offset_rc
-        return row, col, row + self.mask.shape[0], col + self.mask.shape[1]
+        kept = vars(self)["_mask"]
+        height, width = kept.shape if isinstance(kept, np.ndarray) else kept[0]
+        return row, col, row + height, col + width
+
+
+class _MaskField:
+    """A field that keeps large masks as bits: that of a slanted line is mostly empty.
+
+    The array is made anew each time it is read then; what is written into it is lost.
+    """
+
+    def __get__(self, region: Region | None, owner: type[Region] | None = None) -> MaskArray:
+        if region is None:
+            msg = "`mask` belongs to a region, not to the class"
+            raise AttributeError(msg)
+        kept = vars(region)["_mask"]
+        if isinstance(kept, np.ndarray):
+            return kept
+        shape, bits = kept
+        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).view(np.bool_)
+
+    def __set__(self, region: Region, mask: MaskArray) -> None:
+        if mask.dtype == np.bool_ and mask.ndim == 2 and mask.size >= PACKED_FROM_PX:
+            vars(region)["_mask"] = (mask.shape, np.packbits(mask))
+        else:
+            vars(region)["_mask"] = mask
+
+
+# Set afterwards, a descriptor is no default of the field.
+setattr(Region, "mask", _MaskField())  # noqa: B010
 
 
 def _check_shape(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -17,6 +17,7 @@ from segsem.core.types import FloatImage, LabelArray, MaskArray
 from segsem.segmentation.bands import bands
 from segsem.segmentation.canvas import Decision, HybridResult
 from segsem.segmentation.cleaning import area_by_label
+from segsem.segmentation.evidence import box_around
 from segsem.segmentation.outlines import outlines
 from segsem.segmentation.pieces import owned_pieces
 
@@ -178,14 +179,18 @@ def _placed_mask(
     for band in bands(len(inside), margin + 1):
         seen = inside[band.seen]
         edge = seen ^ ndi.binary_erosion(seen, border_value=1)
-        near = ndi.binary_dilation(edge, iterations=margin)[band.inner]
+        box = box_around(edge, margin)
+        if box is None:
+            continue
+        # All of the band's rows, but only the columns about the edge.
+        near = ndi.binary_dilation(edge[:, box[1]], iterations=margin)[band.inner]
         pixels = np.argwhere(near)
         if len(pixels) == 0:
             continue
-        pixels[:, 0] += band.rows.start
+        pixels += (band.rows.start, box[1].start)
         _, index = tree.query(pixels)
         behind = np.sum((pixels - vertices[index]) * normals[index], axis=1) < 0
-        mask[band.rows][near] = behind
+        mask[band.rows, box[1]][near] = behind
     return mask
 
 

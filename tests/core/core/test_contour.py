@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from segsem.core.appearance import SOURCE_STYLES
-from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region, Source
+from segsem.core.contour import PACKED_FROM_PX, SOURCE_CODES, Contour, PointFlag, Region, Source
 from segsem.core.extraction import Extraction
 
 
@@ -66,6 +68,19 @@ def test_region_box_and_area() -> None:
     found = region(mask, offset_rc=(10, 20))
     assert found.area_px == 3
     assert found.bbox_rc == (10, 20, 12, 23)
+
+
+@pytest.mark.parametrize("shape", [(900, 1100), (1025, 1024), (1, 1_100_003)])
+def test_large_masks_are_kept_as_bits_and_read_as_they_were(shape: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).random(shape) > 0.5
+    found = region(mask, (7, 9))
+    for one in (found, replace(found, confidence=0.1), pickle.loads(pickle.dumps(found))):
+        assert one.mask.dtype == np.bool_
+        np.testing.assert_array_equal(one.mask, mask)
+        assert one.bbox_rc == (7, 9, 7 + shape[0], 9 + shape[1])
+        assert one.area_px == np.count_nonzero(mask)
+    if mask.size >= PACKED_FROM_PX:
+        assert len(pickle.dumps(found)) < mask.size / 7
 
 
 def test_labels_paint_each_region_where_it_lies() -> None:
