@@ -35,7 +35,8 @@ def benchmark_beside_training(options: Options) -> Generator[Progress, None, Rep
     """
     yield Progress(0, 0, "encoding the image")
     subject = make_subject(options)
-    outline = our_outline(subject, *encoded(subject, options))
+    predictor, embedding, prompts = encoded(subject, options)
+    outline = our_outline(subject, predictor, embedding, prompts)
     yield Progress(0, 0, "starting a training run")
     with training_child() as child:
         turns = {ALONE: _turn(outline), BESIDE: _turn(outline)}
@@ -46,7 +47,7 @@ def benchmark_beside_training(options: Options) -> Generator[Progress, None, Rep
     times = {name: samples.scaled(1 / ANSWERS_PER_TURN) for name, samples in times.items()}
     ratios = {"beside training / alone": Ratio.between(times[BESIDE], times[ALONE])}
     settings = {
-        "precision": options.precision,
+        "precision": predictor.precision,
         "answers_per_turn": ANSWERS_PER_TURN,
         "niceness_of_training": niceness,
     }

@@ -27,6 +27,7 @@ RANDOM_MODELS = {
 """Architectures that are measured with random weights: what they cost does not depend on them."""
 
 SEED = 0
+CLICK_DEPTH_PX = 4.0
 SYNTHETIC = "synthetic"
 
 
@@ -166,12 +167,13 @@ def _image(path: Path | None, frame_px: int) -> tuple[ImageArray, str, tuple[flo
 
 
 def _click(labels: LabelArray) -> tuple[float, float]:
-    """Deepest point of the object nearest to the middle."""
-    rows, cols = np.nonzero(labels)
+    """Point of an object nearest to the middle that is as far inside as a person clicks."""
     middle = (len(labels) - 1) / 2
-    nearest = int(np.argmin(np.hypot(rows - middle, cols - middle)))
-    depth = ndi.distance_transform_edt(labels == labels[rows[nearest], cols[nearest]])
-    row, col = np.unravel_index(int(np.argmax(depth)), labels.shape)
+    rows, cols = np.indices(labels.shape)
+    distance = np.hypot(rows - middle, cols - middle)
+    depth = ndi.distance_transform_edt(labels > 0)
+    inside = depth >= min(CLICK_DEPTH_PX, float(depth.max()))
+    row, col = np.unravel_index(int(np.argmin(np.where(inside, distance, np.inf))), labels.shape)
     return float(row), float(col)
 
 

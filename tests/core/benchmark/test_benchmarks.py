@@ -14,7 +14,7 @@ from segsem.benchmark.encode import OFFICIAL, OFFICIAL_BF16, OURS, OURS_FP32, be
 from segsem.benchmark.outline import disc
 from segsem.benchmark.prompt import benchmark_prompt
 from segsem.benchmark.reopen import AGAIN, FIRST, benchmark_reopen
-from segsem.benchmark.subject import Options, make_subject
+from segsem.benchmark.subject import Options, _click, make_subject
 from segsem.cli.app import build_app
 from segsem.contours.trace import trace
 from segsem.core.exceptions import InputError, ModelError
@@ -103,12 +103,19 @@ def test_the_middle_square_of_an_image_is_taken(tmp_path: Path) -> None:
     assert subject.point_rc == (19.5, 19.5)
 
 
-def test_the_click_on_a_synthetic_image_is_in_an_object() -> None:
+def test_the_click_is_inside_the_object_nearest_to_the_middle() -> None:
+    labels = np.zeros((101, 101), dtype=np.int32)
+    labels[60:80, 40:60] = 1
+    labels[:30] = 2
+
+    assert _click(labels) == (63.0, 50.0)
+
+
+def test_the_synthetic_image_has_the_size_of_the_frame() -> None:
     subject = make_subject(NANO)
 
     assert subject.image.shape == (256, 256)
     assert subject.image_name.startswith("synthetic")
-    assert subject.point_rc == tuple(float(int(value)) for value in subject.point_rc)
 
 
 def test_random_weights_are_always_the_same() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,10 +11,13 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 from skimage.measure import label
 
-from segsem.segmentation import evidence, nearest
+from segsem.core.params import ExtractParams, Tone
+from segsem.pipeline import extract
+from segsem.segmentation import cleaning, evidence, nearest, pieces, regions
 from segsem.segmentation.bands import BAND_ROWS, bands
 from segsem.segmentation.cleaning import area_by_label
 from segsem.segmentation.nearest import FIRST_HALO_PX, nearest_inside
+from segsem.segmentation.outlines import outlines
 from segsem.segmentation.pieces import owned_pieces
 
 
@@ -103,9 +108,9 @@ def test_pieces_are_those_of_skimage(owners):
     areas = ndi.zoom(rng.integers(1, owners + 1, (24, 8)), (23, 10), order=0)[: shape[0]]
     owner = np.where(blobs(9, shape, sigma=2.0), areas, 0).astype(np.int32)
     expected = label(owner, connectivity=1, background=0)
-    pieces = owned_pieces(owner)
-    assert pieces.dtype == np.int32
-    np.testing.assert_array_equal(pieces, expected)
+    found = owned_pieces(owner)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_areas_are_counted_over_all_bands():
@@ -113,3 +118,29 @@ def test_areas_are_counted_over_all_bands():
     np.testing.assert_array_equal(
         area_by_label(labels, 9), np.bincount(labels.ravel(), minlength=10)
     )
+
+
+@pytest.mark.parametrize("tone", [Tone.BRIGHT, Tone.DARK])
+def test_an_image_in_many_bands_is_extracted_as_in_one(
+    tone, scenes, threshold_predictor, monkeypatch
+):
+    grey = np.hstack([scenes.holes(shape=(300, 160)), scenes.lines(shape=(300, 140))])
+    grey[90:110, 150:] = 180  # the lines hang together with the film: one region with holes
+    image = scenes.image(scenes.noisy(grey))
+    params = ExtractParams(tone=tone)
+    predictor = threshold_predictor(bright=tone is Tone.BRIGHT)
+    whole = extract(image, predictor, params)
+    for module in (cleaning, evidence, pieces, regions, nearest):
+        monkeypatch.setattr(module, "bands", lambda height, halo, rows=17: bands(height, halo, 17))
+    monkeypatch.setattr(regions, "outlines", partial(outlines, large_px=0))
+    cut = extract(image, predictor, params)
+    # Bright: one region with the holes and gaps in it. Dark: each hole and gap by itself.
+    assert len(whole.regions) == 1 if tone is Tone.BRIGHT else len(whole.regions) > 20
+    assert len(cut.regions) == len(whole.regions)
+    np.testing.assert_array_equal(cut.labels(), whole.labels())
+    np.testing.assert_array_equal(cut.confidence_map, whole.confidence_map)
+    for one, other in zip(cut.regions, whole.regions, strict=True):
+        assert len(one.contours) == len(other.contours)
+        for first, second in zip(one.contours, other.contours, strict=True):
+            np.testing.assert_allclose(first.vertices_rc, second.vertices_rc, rtol=0, atol=1e-9)
+            np.testing.assert_array_equal(first.flags, second.flags)
