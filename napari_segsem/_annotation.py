@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from psygnal import Signal
 
 from napari_segsem._history import History, Step
+from napari_segsem._prompt_state import PromptState
+from segsem.core.contour import Source
 from segsem.core.types import BoxRC, LabelArray, MaskArray
 from segsem.engine.answers import Candidates, Outline
-from segsem.segmentation.prompts import Prompts
+from segsem.project.label_edit import Box, LabelEdit, LabelObject
+from segsem.project.labelled_image import LabelledImage
+
+__all__ = ["Annotation", "Happening", "Made", "PromptState"]
 
 REPLACES_IOU = 0.5
 """A new object that overlaps an accepted one this much is a correction of it."""
 
-
-Painter = Callable[[tuple[slice, slice], LabelArray], None]
-
-
-@dataclass(frozen=True, slots=True)
-class PromptState:
-    """Clicks and box for the object in work; empty at first."""
-
-    points_rc: tuple[tuple[float, float], ...] = ()
-    point_labels: tuple[int, ...] = ()
-    box_rc: BoxRC | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to ask with."""
-        return not self.points_rc and self.box_rc is None
-
-    def prompts(self) -> Prompts:
-        """Return them as the model's prompts."""
-        return Prompts(self.points_rc, self.point_labels, self.box_rc)
+Happening = Literal["do", "undo", "redo"]
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptedObject:
-    """Where an accepted object comes from."""
+class Made:
+    """A mask that is to become an object.
 
-    object_id: int
-    area_px: int
-    iou_pred: float
-    prompts: dict[str, Any] = field(default_factory=dict)
+    Attributes
+    ----------
+    offset_rc : (int, int)
+        Row and column of the mask's first pixel in the image.
+    mask : (h, w) bool
+    origin : LabelObject
+        Source, prompts and score; its id, area and box are not looked at.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Patch:
-    """A change of the label image and of the list of objects."""
-
-    slices: tuple[slice, slice]
-    before: LabelArray
-    after: LabelArray
-    objects_before: dict[int, AcceptedObject]
-    objects_after: dict[int, AcceptedObject]
+    offset_rc: tuple[int, int]
+    mask: MaskArray
+    origin: LabelObject
 
 
 class Annotation:
@@ -72,16 +55,25 @@ class Annotation:
     prompts_changed = Signal()
     candidates_changed = Signal()
     objects_changed = Signal()
+    edited = Signal(str, object)
+    """A `Happening` and its `LabelEdit`, after it happened: what a journal has to keep."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self.labels: LabelArray = np.zeros(shape, dtype=np.int32)
-        self.objects: dict[int, AcceptedObject] = {}
+        self.image = LabelledImage(shape)
         self.state = PromptState()
         self.candidates: Candidates | None = None
         self.choice = 0
         self.history = History()
-        self.paint: Painter = self._paint_array
-        """How label values get into `labels`; a viewer's layer may do it, and draw that part."""
+
+    @property
+    def labels(self) -> LabelArray:
+        """(H, W) label image of the accepted objects, changed in place."""
+        return self.image.labels
+
+    @property
+    def objects(self) -> Mapping[int, LabelObject]:
+        """The accepted objects by id."""
+        return self.image.objects
 
     def add_point(self, point_rc: tuple[float, float], label: int) -> None:
         """Add a click: 1 belongs to the object, 0 does not."""
@@ -131,69 +123,141 @@ class Annotation:
         int or None
             Its id; None where there is nothing new to accept.
         """
-        mask = self.chosen_mask
-        if mask is None or self.candidates is None or self.candidates.partial:
+        mask, candidates = self.chosen_mask, self.candidates
+        if mask is None or candidates is None or candidates.partial:
             return None
-        slices = self.candidates.slices
-        before = self.labels[slices].copy()
-        replaced = self._corrected_object(mask, slices)
-        object_id = replaced or max(self.objects, default=0) + 1
-        after = np.where(before == object_id, 0, before)
-        new = mask & (after == 0)
-        if not new.any():
-            return None
-        after[new] = object_id
-        objects = dict(self.objects)
-        objects[object_id] = AcceptedObject(
-            object_id,
-            int(np.count_nonzero(new)),
-            self.candidates.iou_pred[self.choice],
-            self.state.prompts().as_json(),
-        )
-        patch = _Patch(slices, before, after, self.objects, objects)
-        self._do(f"object {object_id}", PromptState(), patch)
-        return object_id
+        score, prompts = candidates.iou_pred[self.choice], self.state.as_json()
+        origin = LabelObject(0, 0, (0, 0, 0, 0), Source.SAM2, score, prompts)
+        ids = self.add("object", [Made(candidates.offset_rc, mask, origin)])
+        return ids[0] if ids else None
+
+    def add(self, name: str, masks: Sequence[Made]) -> list[int]:
+        """Make masks objects, in one step of undo; the prompts in work are done with.
+
+        A mask that overlaps an object by more than half of both is a correction of it and takes
+        its id. What belongs to another object, or to a mask before, stays there.
+
+        Parameters
+        ----------
+        name : str
+            In the user's words; the id is added to it where there is one mask.
+        masks : sequence of Made
+
+        Returns
+        -------
+        list of int
+            Ids of the objects made; empty where no mask brings a pixel that is new.
+        """
+        if not masks:
+            return []
+        row0, col0, row1, col1 = _box_around(masks)
+        after = self.labels[row0:row1, col0:col1].copy()
+        made: dict[int, LabelObject] = {}
+        free = self.image.next_id
+        for item in masks:
+            row, col = item.offset_rc[0] - row0, item.offset_rc[1] - col0
+            part = after[row : row + item.mask.shape[0], col : col + item.mask.shape[1]]
+            object_id = self._corrected_object(item) or free
+            if object_id in made:
+                continue
+            mine = part == object_id
+            new = item.mask & ((part == 0) | mine)
+            if not new.any():
+                continue
+            part[mine] = 0
+            part[new] = object_id
+            made[object_id] = replace(item.origin, object_id=object_id)
+            free += object_id == free
+        title = f"{name} {next(iter(made))}" if len(made) == 1 else name
+        edit = self.image.edit(title, (row0, col0), after, made) if made else None
+        if edit is None:
+            return []
+        self._do(edit.name, PromptState(), edit)
+        return list(made)
+
+    def change(
+        self,
+        name: str,
+        offset_rc: tuple[int, int],
+        after: LabelArray,
+        made: Mapping[int, LabelObject] | None = None,
+    ) -> bool:
+        """Change a part of the label image, as brushes and corrections do; prompts stay.
+
+        Parameters
+        ----------
+        name : str
+            In the user's words.
+        offset_rc : (int, int)
+            Row and column of the part's first pixel.
+        after : (h, w) int32
+            What the part is to be; ids that nobody knows become `manual` objects.
+        made : mapping of int to LabelObject, optional
+            Where new objects come from, if not from a person's hand.
+
+        Returns
+        -------
+        bool
+            Whether anything changed.
+        """
+        edit = self.image.edit(name, offset_rc, after, made)
+        if edit is not None:
+            self._do(name, self.state, edit)
+        return edit is not None
 
     def delete(self, object_id: int) -> bool:
         """Delete an accepted object; tell whether there was one."""
-        if object_id not in self.objects:
+        known = self.objects.get(object_id)
+        if known is None:
             return False
-        rows, cols = np.nonzero(self.labels == object_id)
-        if len(rows) == 0:
-            slices = (slice(0, 0), slice(0, 0))
-        else:
-            slices = (slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1))
-        before = self.labels[slices].copy()
-        after = np.where(before == object_id, 0, before)
-        objects = {key: value for key, value in self.objects.items() if key != object_id}
-        patch = _Patch(slices, before, after, self.objects, objects)
-        self._do(f"deletion of object {object_id}", self.state, patch)
-        return True
+        part = self.labels[known.slices]
+        after = np.where(part == object_id, 0, part)
+        return self.change(f"deletion of object {object_id}", known.bbox[:2], after)
 
-    def _corrected_object(self, mask: MaskArray, slices: tuple[slice, slice]) -> int | None:
-        under = self.labels[slices][mask]
+    def restore(self, image: LabelledImage) -> None:
+        """Take over what was saved of this image, without a step of undo."""
+        image.paint = self.image.paint
+        self.image = image
+        self.objects_changed.emit()
+
+    def _corrected_object(self, item: Made) -> int | None:
+        row, col = item.offset_rc
+        slices = (slice(row, row + item.mask.shape[0]), slice(col, col + item.mask.shape[1]))
+        under = self.labels[slices][item.mask]
         ids, counts = np.unique(under[under > 0], return_counts=True)
-        for object_id, shared in zip(ids, counts, strict=True):
-            area = int(np.count_nonzero(self.labels == object_id))
-            union = area + int(np.count_nonzero(mask)) - int(shared)
+        for object_id, shared in zip(ids.tolist(), counts.tolist(), strict=True):
+            known = self.objects.get(object_id)
+            area = 0 if known is None else known.area_px
+            union = area + int(np.count_nonzero(item.mask)) - shared
             if shared / union >= REPLACES_IOU:
                 return int(object_id)
         return None
 
-    def _do(self, name: str, after: PromptState, patch: _Patch | None = None) -> None:
+    def _do(self, name: str, after: PromptState, edit: LabelEdit | None = None) -> None:
         before = self.state
+        happening: Happening = "do"
 
         def apply() -> None:
+            nonlocal happening
             self._set(after)
-            if patch is not None:
-                self._paint(patch.slices, patch.after, patch.objects_after)
+            self._change(edit, happening)
+            happening = "redo"
 
         def revert() -> None:
-            if patch is not None:
-                self._paint(patch.slices, patch.before, patch.objects_before)
+            self._change(edit, "undo")
             self._set(before)
 
         self.history.do(Step(name, apply, revert))
+
+    def _change(self, edit: LabelEdit | None, happening: Happening) -> None:
+        if edit is None:
+            return
+        if happening == "undo":
+            self.image.revert(edit)
+        else:
+            self.image.apply(edit)
+        self.edited.emit(happening, edit)
+        self.objects_changed.emit()
 
     def _set(self, state: PromptState) -> None:
         if state == self.state:
@@ -203,16 +267,9 @@ class Annotation:
             self.set_candidates(None)
         self.prompts_changed.emit()
 
-    def _paint(
-        self,
-        slices: tuple[slice, slice],
-        values: LabelArray,
-        objects: dict[int, AcceptedObject],
-    ) -> None:
-        self.paint(slices, values)
-        self.objects = objects
-        self.objects_changed.emit()
 
-    def _paint_array(self, slices: tuple[slice, slice], values: LabelArray) -> None:
-        # In place: the viewer's layer shows this very array.
-        self.labels[slices] = values
+def _box_around(masks: Sequence[Made]) -> Box:
+    starts = np.array([item.offset_rc for item in masks])
+    ends = starts + np.array([item.mask.shape for item in masks])
+    (row0, col0), (row1, col1) = starts.min(axis=0), ends.max(axis=0)
+    return int(row0), int(col0), int(row1), int(col1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 from napari.layers import Image, Layer
 
 from napari_segsem import _layers
+from napari_segsem._annotation import Annotation
 from napari_segsem._document import Document
 from napari_segsem._keymap import PROMPT_KEYS, bind_hold_to_pan, bind_keys, unbind_keys
 from napari_segsem._prompt_mouse import PromptMouse
 from napari_segsem._session import Session
 from napari_segsem._tasks import Pause, soon
-from segsem.core.types import LabelArray
+from napari_segsem._toolbox import Toolbox
+from segsem.core.types import LabelArray, MaskArray
 from segsem.imaging.image import SEMImage
 
 BOX_WIDTH_PX = 2.0
@@ -35,17 +38,24 @@ class AnnotateLayers:
         Its session.
     actions : dict of str to callable
         What the keys do, by name.
+    toolbox : Toolbox
+        What the mouse does.
     """
 
     def __init__(
-        self, viewer: Any, session: Session, actions: dict[str, Callable[[], None]]
+        self,
+        viewer: Any,
+        session: Session,
+        actions: dict[str, Callable[[], None]],
+        toolbox: Toolbox,
     ) -> None:
         self._viewer, self._session, self._actions = viewer, session, actions
+        self._toolbox = toolbox
         self._document: Document | None = None
         self._adopted: dict[str, Image] = {}
         self._own_image: Image | None = None
         self._layers: dict[str, Any] = {}
-        self._mouse = PromptMouse(session, self._screen_px, self._show_box)
+        toolbox.add(PromptMouse(session, self.screen_px, self._show_box))
         self._rest = Pause(REST_MS)
         self._prompts_wanted = False
         session.document_changed.connect(self._show)
@@ -155,7 +165,7 @@ class AnnotateLayers:
             self._viewer.add_layer(layer)
             bind_keys(layer, PROMPT_KEYS, self._actions)
             if name == _layers.PROMPTS:
-                layer.mouse_drag_callbacks.append(self._mouse.on_press)
+                layer.mouse_drag_callbacks.append(self._toolbox.on_press)
                 layer.mouse_move_callbacks.append(self._on_move)
                 bind_hold_to_pan(layer)
 
@@ -223,7 +233,7 @@ class AnnotateLayers:
 
     def _connect(self, document: Document) -> None:
         annotation = document.annotation
-        annotation.paint = lambda slices, values: self._paint(annotation.labels, slices, values)
+        annotation.image.paint = partial(self._paint, annotation)
         for signal, slot in (
             (annotation.prompts_changed, self._show_prompts),
             (annotation.candidates_changed, self._show_preview),
@@ -246,7 +256,7 @@ class AnnotateLayers:
             return
         row0, col0, row1, col1 = box_rc
         corners = np.array([[row0, col0], [row0, col1], [row1, col1], [row1, col0]])
-        layer.edge_width = self._screen_px(BOX_WIDTH_PX)
+        layer.edge_width = self.screen_px(BOX_WIDTH_PX)
         layer.data = _layers.segments(corners, closed=True)
 
     def _show_preview(self) -> None:
@@ -265,23 +275,28 @@ class AnnotateLayers:
         layer.data = outline.data
         _layers.place(layer, self._document, outline.offset_rc)
 
-    def _paint(self, labels: LabelArray, slices: tuple[slice, slice], values: LabelArray) -> None:
+    def _paint(
+        self,
+        annotation: Annotation,
+        slices: tuple[slice, slice],
+        mask: MaskArray,
+        values: LabelArray,
+    ) -> None:
         """Paint objects through the layer, which then draws that part and not the whole image."""
         layer = self._layers.get(_layers.OBJECTS)
-        if layer is None or layer.data is not labels:
-            labels[slices] = values
+        if layer is None or layer.data is not annotation.labels:
+            annotation.image.paint_array(slices, mask, values)
             return
-        rows, cols = np.nonzero(labels[slices] != values)
-        if len(rows):
-            at = (rows + slices[0].start, cols + slices[1].start)
-            layer.data_setitem(at, values[rows, cols])
+        rows, cols = np.nonzero(mask)
+        at = (rows + slices[0].start, cols + slices[1].start)
+        layer.data_setitem(at, np.broadcast_to(values, rows.shape))
 
     def _set_visible(self, visible: bool) -> None:
         for name in (_layers.OBJECTS, _layers.PREVIEW, _layers.BOX, _layers.PROMPTS):
             if name in self._layers:
                 _layers.show(self._layers[name], visible)
 
-    def _screen_px(self, width: float) -> float:
+    def screen_px(self, width: float) -> float:
         """Width in image px of so many px on the screen."""
         scale = self._document.scale[1] if self._document is not None else 1.0
         return float(width / max(self._viewer.scene.camera.zoom * scale, 1e-9))

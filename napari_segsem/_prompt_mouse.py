@@ -19,7 +19,7 @@ MINUS_MODIFIERS = {"Control", "Alt"}
 
 
 class PromptMouse:
-    """Turns presses into prompts of the session's image.
+    """The tool "prompt": turns presses into prompts of the session's image.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ class PromptMouse:
     ) -> None:
         self._session, self._screen_px, self._show_box = session, screen_px, show_box
 
+    name = "prompt"
+
     def on_press(self, layer: Any, event: Any) -> Iterator[None]:
         """Follow the mouse from press to release."""
-        if event.button != 1 or layer.mode != "pan_zoom":
-            return
         start, modifiers = layer.world_to_data(event.position), set(event.modifiers)
         yield
         while event.type == "mouse_move":

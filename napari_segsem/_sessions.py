@@ -14,6 +14,7 @@ from napari_segsem._layer_adapters import AnnotateLayers
 from napari_segsem._review_layers import ReviewLayers
 from napari_segsem._session import Session
 from napari_segsem._tasks import in_gui_thread, run_in_background
+from napari_segsem._toolbox import Toolbox
 
 
 class Shared:
@@ -28,7 +29,10 @@ class Shared:
         self.review_actions = review_actions(
             self.session, lambda: self.review_layers.go_to_current()
         )
-        self.annotate_layers = AnnotateLayers(viewer, self.session, self.prompt_actions)
+        self.toolbox = Toolbox()
+        self.annotate_layers = AnnotateLayers(
+            viewer, self.session, self.prompt_actions, self.toolbox
+        )
         self.review_layers = ReviewLayers(
             viewer, self.session, self.review_actions, self.annotate_layers.pause
         )
