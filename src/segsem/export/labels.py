@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import tifffile
 
 from segsem.core.exceptions import InputError
 from segsem.core.extraction import Extraction
-from segsem.core.files import atomic_path
 from segsem.core.types import FloatImage, LabelArray
-
-_DAMAGED = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
-"""tifffile answers damaged files with many exception types."""
+from segsem.imaging.plane_tiff import read_plane, write_plane
 
 
 def write_labels(path: Path | str, extraction: Extraction) -> None:
@@ -41,7 +24,7 @@ def write_labels(path: Path | str, extraction: Extraction) -> None:
     """
     labels = extraction.labels()
     fits_uint16 = labels.max(initial=0) <= np.iinfo(np.uint16).max
-    _write_tiff(path, labels.astype(np.uint16) if fits_uint16 else labels)
+    write_plane(path, labels.astype(np.uint16) if fits_uint16 else labels)
 
 
 def write_confidence(path: Path | str, extraction: Extraction) -> None:
@@ -56,7 +39,7 @@ def write_confidence(path: Path | str, extraction: Extraction) -> None:
     top, bottom = extraction.valid_rows
     confidence[:top] = np.nan
     confidence[bottom:] = np.nan
-    _write_tiff(path, confidence)
+    write_plane(path, confidence)
 
 
 def read_labels(path: Path | str) -> LabelArray:
@@ -67,7 +50,7 @@ def read_labels(path: Path | str) -> LabelArray:
     InputError
         If the file is not a TIFF with one plane of whole numbers.
     """
-    labels = _read_tiff(Path(path))
+    labels = read_plane(path)
     if labels.dtype.kind not in "ui":
         msg = f"Expected whole numbers in {path}, but got {labels.dtype}"
         raise InputError(msg)
@@ -82,25 +65,8 @@ def read_confidence(path: Path | str) -> FloatImage:
     InputError
         If the file is not a TIFF with one plane of floating-point numbers.
     """
-    confidence = _read_tiff(Path(path))
+    confidence = read_plane(path)
     if confidence.dtype.kind != "f":
         msg = f"Expected floating-point numbers in {path}, but got {confidence.dtype}"
         raise InputError(msg)
     return confidence.astype(np.float32)
-
-
-def _write_tiff(path: Path | str, array: npt.NDArray[np.generic]) -> None:
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, array, compression="zlib", metadata=None, software=False)
-
-
-def _read_tiff(path: Path) -> npt.NDArray[np.generic]:
-    try:
-        array = np.asarray(tifffile.imread(path))
-    except _DAMAGED as error:
-        msg = f"Cannot read {path} as a TIFF: {error}"
-        raise InputError(msg) from error
-    if array.ndim != 2:
-        msg = f"Expected {path} to have shape (H, W), but got {array.shape}"
-        raise InputError(msg)
-    return array
