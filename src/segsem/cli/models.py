@@ -98,7 +98,7 @@ def train_nano(
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 4600,
     seed: Annotated[int, typer.Option(min=0)] = 20261123,
     recipe: Annotated[
-        str, typer.Option(help="small (two CPU cores), large (a GPU); clicks, boxes: go on.")
+        str, typer.Option(help="small (two CPU cores), large (a GPU); clicks, boxes, edges: go on.")
     ] = "small",
     start: Annotated[
         str | None,

@@ -1,4 +1,8 @@
-"""An image divided into two classes, its connected parts, and which of them a prompt means."""
+"""An image divided into two classes, its connected parts, and which of them a prompt means.
+
+Divided by the grey of its parts, or by the edges between them: images that show rims alone have
+the same grey on both sides.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from segsem.models.components import label_parts
+from segsem.models.components import basins, label_parts
 
 LEVELS = (-1.5, 0.0, 1.5)
 """Logits at which the two classes are cut."""
+
+EDGE_DEPTHS = (0.1, 0.25)
+"""Two basins of edge probability are parts of their own where the way from one to the other leads
+over a ridge that rises by this much above both."""
 
 CELLS = 2
 """Parts are found at this many cells along each stride-4 cell."""
@@ -111,10 +119,27 @@ class Division:
         return of_part.gather(2, names).reshape(count, levels, *size)
 
 
-@torch.no_grad()
 def divide(logits: Tensor) -> Division:
     """Divide frames by the logits (B, H, W) of two classes; the logits keep their gradient."""
-    names = torch.stack([label_parts(logits > level) for level in LEVELS], dim=1)
+    with torch.no_grad():
+        names = torch.stack([label_parts(logits > level) for level in LEVELS], dim=1)
+    return _measured(logits, names)
+
+
+def divide_at_edges(logits: Tensor) -> Division:
+    """Divide frames by the logits (B, H, W) of edges; the logits keep their gradient.
+
+    A faint stretch of an edge parts what lies beside it as well as a strong one does, unlike with
+    a threshold, as long as it is a ridge.
+    """
+    with torch.no_grad():
+        names = basins(torch.sigmoid(logits), EDGE_DEPTHS)
+    return _measured(logits, names)
+
+
+@torch.no_grad()
+def _measured(logits: Tensor, names: Tensor) -> Division:
+    """Find the extents of the parts named by (B, L, H, W)."""
     flat = names.flatten(2)
     count = int(flat.max()) + 1
     edges = []

@@ -5,7 +5,9 @@ across the frame. But an image of a chip falls into two classes, features and sp
 clicked on is a connected part of one of them. A small head divides the stride-4 features into the
 two classes at stride 2; the parts that positive and negative clicks fall into, and those whose
 extent is that of a box, are drawn for the decoder, at three thresholds, since a bridge or a gap
-decides what is connected. It remains the decoder's to believe them.
+decides what is connected. Where rims alone are seen, with the same grey on both sides, the two
+classes cannot be told apart; so a second head marks edges, and the parts between them, found by
+watershed at two depths, are drawn as well. It remains the decoder's to believe any of it.
 """
 
 from __future__ import annotations
@@ -16,9 +18,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from segsem.models.image_division import CELLS, LEVELS, Division, divide
+from segsem.models.image_division import (
+    CELLS,
+    EDGE_DEPTHS,
+    LEVELS,
+    Division,
+    divide,
+    divide_at_edges,
+)
 
-CHANNELS = 3 * len(LEVELS) + 1
+CHANNELS = 3 * len(LEVELS) + 1 + 3 * len(EDGE_DEPTHS) + 1
 HIDDEN = 32
 
 
@@ -35,14 +44,8 @@ class RegionHints(nn.Module):
 
     def __init__(self, channels: int, embed_dim: int) -> None:
         super().__init__()
-        self.classes = nn.Sequential(
-            nn.Conv2d(channels, HIDDEN, kernel_size=3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(HIDDEN, HIDDEN, kernel_size=3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(HIDDEN, CELLS**2, kernel_size=1),
-            nn.PixelShuffle(CELLS),
-        )
+        self.classes = _head(channels)
+        self.edges = _head(channels)
         self.fine = nn.Sequential(
             nn.Conv2d(CHANNELS * CELLS**2, HIDDEN, kernel_size=3, padding=1),
             nn.GELU(),
@@ -53,7 +56,7 @@ class RegionHints(nn.Module):
             nn.GELU(),
             nn.Conv2d(HIDDEN, embed_dim, kernel_size=1),
         )
-        self._last: tuple[weakref.ref[Tensor], Division] | None = None
+        self._last: tuple[weakref.ref[Tensor], tuple[Division, Division]] | None = None
         # At first the hints change nothing: a model trained without them can go on with them.
         for layers in (self.fine, self.coarse):
             for parameter in layers[-1].parameters():
@@ -62,6 +65,11 @@ class RegionHints(nn.Module):
     def class_logits(self, feat_s0: Tensor) -> Tensor:
         """Two-class logits (B, 2h, 2w) of stride-4 features (B, C, h, w)."""
         logits: Tensor = self.classes(feat_s0)[:, 0].float()
+        return logits
+
+    def edge_logits(self, feat_s0: Tensor) -> Tensor:
+        """Logits (B, 2h, 2w) of an edge of stride-4 features (B, C, h, w)."""
+        logits: Tensor = self.edges(feat_s0)[:, 0].float()
         return logits
 
     def forward(
@@ -85,22 +93,42 @@ class RegionHints(nn.Module):
         fine : (N, C, h, w) tensor
         coarse : (N, D, h/4, w/4) tensor
         """
-        division = self._divided(feat_s0)
-        if frame_index is not None:
-            division = division.take(frame_index)
-        shown = torch.sigmoid(division.logits).unsqueeze(1).expand(len(clicks), -1, -1, -1)
-        with torch.no_grad():
-            known = [division.clicked(clicks[:, i]) for i in range(2)] + [division.filled(boxes)]
-        drawn = torch.cat([*known[:2], shown, known[2]], dim=1).to(clicks.dtype)
+        maps = []
+        for division in self._divided(feat_s0):
+            if frame_index is not None:
+                division = division.take(frame_index)
+            maps += _drawn(division, clicks, boxes)
+        drawn = torch.cat(maps, dim=1).to(clicks.dtype)
         fine: Tensor = self.fine(F.pixel_unshuffle(drawn, CELLS))
         coarse: Tensor = self.coarse(F.avg_pool2d(drawn, CELLS))
         return fine, coarse
 
-    def _divided(self, feat_s0: Tensor) -> Division:
-        """Divide frames, or give the division back that an earlier prompt needed."""
+    def _divided(self, feat_s0: Tensor) -> tuple[Division, Division]:
+        """Divide frames, or give the divisions back that an earlier prompt needed."""
         last = self._last
         if last is not None and last[0]() is feat_s0 and not torch.is_grad_enabled():
             return last[1]
-        division = divide(self.class_logits(feat_s0))
-        self._last = None if torch.is_grad_enabled() else (weakref.ref(feat_s0), division)
-        return division
+        found = divide(self.class_logits(feat_s0)), divide_at_edges(self.edge_logits(feat_s0))
+        self._last = None if torch.is_grad_enabled() else (weakref.ref(feat_s0), found)
+        return found
+
+
+def _drawn(division: Division, clicks: Tensor, boxes: Tensor) -> list[Tensor]:
+    """Maps (N, L, H, W) of what clicks and boxes mean in a division, and itself (N, 1, H, W)."""
+    shown = torch.sigmoid(division.logits).unsqueeze(1).expand(len(clicks), -1, -1, -1)
+    with torch.no_grad():
+        positive, negative = (division.clicked(clicks[:, i]) for i in range(2))
+        filled = division.filled(boxes)
+    return [positive, negative, shown, filled]
+
+
+def _head(channels: int) -> nn.Sequential:
+    """One logit at stride 2 from stride-4 features."""
+    return nn.Sequential(
+        nn.Conv2d(channels, HIDDEN, kernel_size=3, padding=1),
+        nn.GELU(),
+        nn.Conv2d(HIDDEN, HIDDEN, kernel_size=3, padding=1),
+        nn.GELU(),
+        nn.Conv2d(HIDDEN, CELLS**2, kernel_size=1),
+        nn.PixelShuffle(CELLS),
+    )

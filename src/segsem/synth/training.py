@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segsem.core.exceptions import UsageError
-from segsem.synth.training_look import random_look
+from segsem.synth.training_look import RIMS_ALONE, random_look
 from segsem.synth.training_shapes import MARGIN_PX, Field, random_distance
 
 _MIN_SIDE_PX = 32
@@ -62,7 +62,7 @@ def _data_bar(rng: np.random.Generator, image: NDArray[np.uint8]) -> int:
 
 
 def random_crop(
-    rng: np.random.Generator, size_px: int
+    rng: np.random.Generator, size_px: int, rims: float = RIMS_ALONE
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Draw one random SEM crop and the instances in it.
 
@@ -77,6 +77,8 @@ def random_crop(
         The only source of chance: the same state gives the same crop.
     size_px : int
         Side S of the square crop in px, 32 or more.
+    rims : float
+        Chance that the crop shows rims alone.
 
     Returns
     -------
@@ -95,7 +97,7 @@ def random_crop(
             f"a training crop has at least {_MIN_SIDE_PX} px a side, got {size_px}: ask for more"
         )
     distance = _pattern(rng, size_px)
-    image = random_look(rng, distance, MARGIN_PX)
+    image = random_look(rng, distance, MARGIN_PX, rims)
     inside = distance[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] > 0
     if rng.random() < _DATA_BAR_SHARE:
         inside[_data_bar(rng, image) :] = False

@@ -9,6 +9,9 @@ from scipy.signal import lfilter
 
 from segsem.synth.training_shapes import Field, smooth_noise
 
+RIMS_ALONE = 0.18
+"""Share of images that show the same grey on both sides of a rim."""
+
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
@@ -143,7 +146,9 @@ def _display(rng: np.random.Generator, image: Field) -> NDArray[np.uint8]:
     return levels
 
 
-def random_look(rng: np.random.Generator, distance: Field, margin: int) -> NDArray[np.uint8]:
+def random_look(
+    rng: np.random.Generator, distance: Field, margin: int, rims: float = RIMS_ALONE
+) -> NDArray[np.uint8]:
     """Render a signed distance as one random SEM image.
 
     Parameters
@@ -153,12 +158,15 @@ def random_look(rng: np.random.Generator, distance: Field, margin: int) -> NDArr
         Signed distance to the edges in px, positive inside the features.
     margin : int
         Cut from each side once all that reaches over the border is done, in px.
+    rims : float
+        Chance that only rims are seen.
 
     Returns
     -------
     (S, S) uint8 array
     """
-    tone = str(rng.choice(["bright", "dark", "edge"], p=[0.46, 0.36, 0.18]))
+    bright = 0.56 * (1.0 - rims)
+    tone = str(rng.choice(["bright", "dark", "edge"], p=[bright, 1.0 - rims - bright, rims]))
     image, signal = _materials(rng, distance, tone)
     if _chance(rng, 0.15):
         _debris(rng, image, signal)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segsem.synth.training_look import RIMS_ALONE
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -18,12 +20,15 @@ class Stage:
         Side of the crops.
     n_crops, n_objects : int
         Crops of a batch, and objects of a crop.
+    rims : float
+        Share of crops that show features by their rims alone.
     """
 
     share: float
     size_px: int
     n_crops: int
     n_objects: int
+    rims: float = RIMS_ALONE
 
 
 def stage_at(step: int, steps: int, curriculum: Sequence[Stage]) -> Stage:

@@ -25,7 +25,7 @@ def draw_batch(seed: int, step: int, stage: Stage, box_share: float) -> Batch:
     crops = []
     for i in range(stage.n_crops):
         rng = np.random.default_rng([seed, stage.size_px, step, i])
-        crops.append(augment(rng, random_crop(rng, stage.size_px)))
+        crops.append(augment(rng, random_crop(rng, stage.size_px, stage.rims)))
     return make_batch(np.random.default_rng([seed, step]), crops, stage.n_objects, box_share)
 
 

@@ -21,6 +21,7 @@ FIELDS = (
     "ranked_iou",
     "corrected_iou",
     "classes",
+    "edges",
 )
 
 

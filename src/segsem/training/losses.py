@@ -91,6 +91,29 @@ def two_class_loss(logits: Tensor, share: Tensor) -> Tensor:
     return torch.minimum(*ways).mean()
 
 
+def edge_cells(labels: Tensor, size: int) -> Tensor:
+    """Cells of a coarser grid that an edge between labels passes through or touches.
+
+    Parameters
+    ----------
+    labels : (B, S, S) tensor
+    size : int
+        Cells along each side of the grid; S is an even multiple of it.
+
+    Returns
+    -------
+    (B, size, size) float tensor
+        1 where pixels of the cell, or of a margin of half of it, differ in their label.
+    """
+    cell = labels.shape[-1] // size
+    values = labels[:, None].float()
+    high, low = (
+        sign * F.max_pool2d(sign * values, 2 * cell, stride=cell, padding=cell // 2)
+        for sign in (1.0, -1.0)
+    )
+    return (high != low)[:, 0].float()
+
+
 def prompt_loss(
     logits: Tensor,
     iou_pred: Tensor,

@@ -66,6 +66,19 @@ RECIPES = {
         },
         PROMPTED_PARTS,
     ),
+    "edges": Recipe(
+        (Stage(1.0, 256, 5, 6, rims=0.35),),
+        {
+            "learning_rate": 2.5e-4,
+            "final_learning_rate": 5e-6,
+            "warmup_steps": 20,
+            "ema_decay": 0.995,
+            "box_share": 0.5,
+            "round_shares": (0.35, 0.35, 0.3),
+            "checkpoint_every": 50,
+            "history_every": 10,
+        },
+    ),
 }
-"""`small` is for two CPU cores, `large` for a GPU; `clicks` (a GPU) and `boxes` (a CPU) go on from
-a model that is there."""
+"""`small` is for two CPU cores, `large` for a GPU; `clicks` (a GPU), `boxes` and `edges` (a CPU) go
+on from a model that is there."""

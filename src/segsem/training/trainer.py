@@ -27,7 +27,7 @@ from segsem.segmentation.sam2_forward import (
 from segsem.training.batch import Batch
 from segsem.training.corrections import correction_clicks
 from segsem.training.history import History
-from segsem.training.losses import LossParts, prompt_loss, two_class_loss
+from segsem.training.losses import LossParts, edge_cells, prompt_loss, two_class_loss
 from segsem.training.priors import prior_logits
 
 if TYPE_CHECKING:
@@ -221,14 +221,17 @@ class Trainer:
         return total
 
     def _hints_loss(self, features: Features, labels: Tensor) -> Tensor:
-        """Loss of dividing the frames into two classes, whichever is called the first."""
+        """Loss of dividing the frames into two classes, whichever is the first, and at edges."""
         assert self._hints is not None
         with torch.autocast(labels.device.type, enabled=False):
-            logits = self._hints.class_logits(features.high_res[0].float())
+            feat_s0 = features.high_res[0].float()
+            logits = self._hints.class_logits(feat_s0)
             share = F.avg_pool2d((labels > 0).float(), labels.shape[-1] // logits.shape[-1])
-            loss = two_class_loss(logits, share)
-        self._history.record(classes=loss.detach())
-        return loss
+            classes = two_class_loss(logits, share)
+            wanted = edge_cells(labels, logits.shape[-1])
+            edges = F.binary_cross_entropy_with_logits(self._hints.edge_logits(feat_s0), wanted)
+        self._history.record(classes=classes.detach(), edges=edges.detach())
+        return classes + edges
 
     def _rounds(
         self,

@@ -5,8 +5,14 @@ import pytest
 import torch
 from scipy import ndimage as ndi
 
-from segsem.models.components import _by_propagation, label_parts
-from segsem.models.image_division import LEVELS, Division, divide
+from segsem.models.components import _by_propagation, basins, label_parts
+from segsem.models.image_division import (
+    EDGE_DEPTHS,
+    LEVELS,
+    Division,
+    divide,
+    divide_at_edges,
+)
 from segsem.models.raster_prompt_encoder import RasterPromptEncoder
 from segsem.models.region_hints import RegionHints
 
@@ -66,6 +72,49 @@ def test_a_box_draws_the_part_that_fills_it() -> None:
     assert float(fits[0, 0, 4:28, 6:10].max()) == 0.0
     background = float(fits[0, 0, 0, 0])
     assert background == pytest.approx((24 * 8 / 32**2) ** 4, rel=1e-3)
+
+
+def ring(gap: float) -> torch.Tensor:
+    """Edge probability of a square ring of 20 x 20 cells, weaker at one place."""
+    edge = torch.full((1, 32, 32), 0.02)
+    edge[:, 6:26, 6:26] = 0.9
+    edge[:, 8:24, 8:24] = 0.02
+    edge[:, 6:8, 14:18] = gap
+    return edge
+
+
+@pytest.mark.parametrize("gap", [0.9, 0.5])
+def test_a_faint_stretch_of_an_edge_still_parts(gap: float) -> None:
+    names = basins(ring(gap), EDGE_DEPTHS)
+
+    assert names.shape == (1, len(EDGE_DEPTHS), 32, 32)
+    for level in names[0]:
+        assert len(torch.unique(level)) == 2
+        assert len(torch.unique(level[8:24, 8:24])) == 1
+        assert level[16, 16] != level[1, 1]
+
+
+def test_an_open_ring_is_one_basin_where_the_gap_is_no_ridge() -> None:
+    deep = basins(ring(0.02), EDGE_DEPTHS)[0, 1]
+
+    assert deep[16, 16] == deep[1, 1]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, float("nan")])
+def test_what_is_flat_is_one_basin(value: float) -> None:
+    names = basins(torch.full((2, 16, 16), value), EDGE_DEPTHS)
+
+    assert not names.any()
+
+
+def test_edges_draw_the_part_between_them() -> None:
+    division = divide_at_edges(torch.logit(ring(0.5)))
+    drawn = division.clicked(raster([(32.0, 32.0)], None)[:, 1])
+    fits = division.filled(raster([], [14.0, 14.0, 49.0, 49.0])[:, 0])
+
+    assert float(drawn[0, 0, 8:24, 8:24].min()) > 0.8
+    assert float(drawn[0, 0, :5].max()) == 0.0
+    assert float(fits[0, 0, 8:24, 8:24].min()) > 0.8
 
 
 def test_no_box_fits_nothing() -> None:

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from segsem.training.losses import dice_loss, focal_loss, mask_iou, prompt_loss, two_class_loss
+from segsem.training.losses import (
+    dice_loss,
+    edge_cells,
+    focal_loss,
+    mask_iou,
+    prompt_loss,
+    two_class_loss,
+)
 
 BIG = 30.0
 
@@ -83,6 +90,18 @@ def test_ranked_iou_follows_the_models_own_ranking() -> None:
     )
 
     assert float(parts.ranked_iou) == 0.0
+
+
+@pytest.mark.parametrize("first", [4, 5])
+def test_an_edge_takes_the_cells_that_it_passes_or_touches(first: int) -> None:
+    labels = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    labels[:, :, first:] = 3
+    cells = edge_cells(labels, 8)
+
+    # Cells of 2 px with a margin of one: that of the edge's pixels, on both sides.
+    wanted = {4: {1, 2}, 5: {2}}[first]
+    assert set(torch.nonzero(cells[0, 0])[:, 0].tolist()) == wanted
+    assert bool((cells == cells[:, :1]).all())
 
 
 def test_two_classes_may_change_names_from_frame_to_frame() -> None:
