@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import statistics
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,6 +24,9 @@ from segsem.segmentation.predictor import (
 from segsem.segmentation.prompts import Prompts
 
 KEY_VERSION = 1
+
+PACE_OF_LAST = 5
+"""Encodings and decodings whose median is the model's pace."""
 
 Checkpoint = Callable[[bool], None]
 """Called before each step, with whether it is inside an encoding; ends the work by raising."""
@@ -56,6 +62,8 @@ class CachedPredictor:
             self._kind = self._storing.embedding_kind
         if isinstance(predictor, Interruptible):
             predictor.set_checkpoint(lambda: checkpoint(True))
+        self._encode_s: deque[float] = deque(maxlen=PACE_OF_LAST)
+        self._decode_s: deque[float] = deque(maxlen=PACE_OF_LAST)
         self.encoded = 0
         self.read_from_disk = 0
 
@@ -74,6 +82,13 @@ class CachedPredictor:
         """Side of the model's square frame in px."""
         return self._predictor.frame_px
 
+    @property
+    def pace_s(self) -> tuple[float, float] | None:
+        """Seconds that one window and one prompt take; None before both were measured."""
+        if not self._encode_s or not self._decode_s:
+            return None
+        return statistics.median(self._encode_s), statistics.median(self._decode_s)
+
     def encode(self, image: SEMImage | ImageArray) -> ImageEmbedding:
         """Give the embedding of a window: from memory, from disk, or newly encoded."""
         self._checkpoint(False)
@@ -85,10 +100,12 @@ class CachedPredictor:
         if known is not None:
             return known
         self._notify("encoding")
+        begun = time.perf_counter()
         try:
             made = self._predictor.encode(window)
         finally:
             self._notify("ready")
+        self._encode_s.append(time.perf_counter() - begun)
         self.encoded += 1
         self._store.remember(key, made)
         storing = self._storing
@@ -99,7 +116,10 @@ class CachedPredictor:
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         """Answer one prompt with three masks."""
         self._checkpoint(False)
-        return self._predictor.decode(embedding, prompts)
+        begun = time.perf_counter()
+        answer = self._predictor.decode(embedding, prompts)
+        self._decode_s.append(time.perf_counter() - begun)
+        return answer
 
     def decode_batch(
         self, embedding: ImageEmbedding, prompts: Sequence[Prompts]

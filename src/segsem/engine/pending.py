@@ -15,7 +15,7 @@ import numpy.typing as npt
 from segsem.core.exceptions import SegSemError
 from segsem.engine.answers import StaleAnswerError
 from segsem.engine.messages import Message
-from segsem.engine.requests import Request, is_idle, kind
+from segsem.engine.requests import Request, is_idle, is_question, kind
 
 MAX_DEATHS = 2
 """A prediction during which the engine died so often is not asked again: it may be the cause."""
@@ -125,7 +125,7 @@ def sort_survivors(entries: list[OpenRequest], newest: int) -> Survivors:
             survivors.loads.append(entry.future)
         elif what == Request.STATS:
             survivors.again.append(entry)
-        elif what == Request.PREDICT and entry.request.header["generation"] == newest:
+        elif is_question(entry.request) and entry.request.header["generation"] == newest:
             entry.deaths += 1
             if entry.deaths < MAX_DEATHS:
                 survivors.again.append(entry)

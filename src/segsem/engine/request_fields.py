@@ -51,7 +51,18 @@ def prompts_of(request: Message) -> Prompts:
     UsageError
         If they cannot be used.
     """
-    given: Any = request.header.get("prompts") or {}
+    return prompts_from(request.header.get("prompts"))
+
+
+def prompts_from(header: Any) -> Prompts:
+    """Prompts out of their JSON values.
+
+    Raises
+    ------
+    UsageError
+        If they cannot be used.
+    """
+    given: Any = header or {}
     try:
         points = tuple((float(row), float(col)) for row, col in given.get("points_rc", ()))
         labels = tuple(int(label) for label in given.get("point_labels", ()))

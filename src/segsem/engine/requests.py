@@ -14,6 +14,10 @@ class Request(StrEnum):
     LOAD = "load"
     IMAGE = "image"
     PREDICT = "predict"
+    PREDICT_MANY = "predict_many"
+    """Many objects in one go; what is known is told window by window."""
+    REPEAT = "repeat"
+    """Find the other instances of an object."""
     STATS = "stats"
     CANCEL = "cancel"
     """Nobody waits for predictions of an older generation any more; not answered."""
@@ -28,6 +32,9 @@ class Request(StrEnum):
 IDLE = frozenset({Request.WARM, Request.PREFETCH, Request.CANCEL_IDLE})
 """Asked while nobody waits: they give way to everything else."""
 
+QUESTIONS = frozenset({Request.PREDICT, Request.PREDICT_MANY, Request.REPEAT})
+"""Somebody waits for their answers; the newest overtakes those before."""
+
 CANCELS = frozenset({Request.CANCEL, Request.CANCEL_IDLE})
 
 
@@ -39,6 +46,11 @@ def kind(request: Message) -> str:
 def is_idle(request: Message) -> bool:
     """Whether the request gives way to others."""
     return kind(request) in IDLE
+
+
+def is_question(request: Message) -> bool:
+    """Whether somebody waits for masks."""
+    return kind(request) in QUESTIONS
 
 
 def is_pointed(request: Message) -> bool:

@@ -7,7 +7,15 @@ from collections import deque
 from collections.abc import Callable
 
 from segsem.engine.messages import Message
-from segsem.engine.requests import CANCELS, Request, generation, is_idle, is_pointed, kind
+from segsem.engine.requests import (
+    CANCELS,
+    Request,
+    generation,
+    is_idle,
+    is_pointed,
+    is_question,
+    kind,
+)
 
 IDLE_WAITING = 8
 """Prefetches that wait; older ones are dropped, with the images that they hold."""
@@ -118,7 +126,7 @@ class Schedule:
         waiting = [request for request in self._queue if request is not None]
         if any(kind(request) == Request.LOAD for request in waiting):
             return True
-        predictions = [request for request in waiting if kind(request) == Request.PREDICT]
+        predictions = [request for request in waiting if is_question(request)]
         return bool(predictions) and not self._serves(predictions[-1])
 
     def _has_to_wait(self, running: Message) -> bool:
@@ -127,7 +135,7 @@ class Schedule:
         if self._pointed is not None and not is_pointed(running):
             return True
         return any(
-            request is not None and kind(request) in (Request.PREDICT, Request.LOAD)
+            request is not None and (is_question(request) or kind(request) == Request.LOAD)
             for request in self._queue
         )
 

@@ -9,16 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from segsem.core.exceptions import ModelError, UsageError
+from segsem.core.mask_patch import MaskPatch
 from segsem.engine.cached_predictor import CachedPredictor, Checkpoint
 from segsem.engine.embedding_store import MEBIBYTE, EmbeddingStore
 from segsem.engine.foresight import Focus, focus_on_prompts, focus_on_window, likely_windows
 from segsem.engine.lru import ByteLRU
-from segsem.engine.messages import Message
+from segsem.engine.mask_fields import mask_of, questions_of, with_answers
+from segsem.engine.messages import Message, ProtocolError
 from segsem.engine.request_fields import image_id_of, image_of, point_of, prompts_of, window_of
-from segsem.engine.requests import Request
+from segsem.engine.requests import Request, kind
 from segsem.segmentation import native
-from segsem.segmentation.predictor import ImageEmbedding, Predictor
+from segsem.segmentation.many import answer_many
+from segsem.segmentation.predictor import MASK_THRESHOLD, ImageEmbedding, Predictor
 from segsem.segmentation.prompts import Prompts
+from segsem.segmentation.questions import ObjectAnswer
 from segsem.segmentation.window import Window
 
 IMAGES_BYTES = 512 * MEBIBYTE
@@ -69,6 +73,7 @@ class InferenceService:
             Request.LOAD: self._load,
             Request.IMAGE: self._image,
             Request.PREDICT: self._answer_prompts,
+            Request.PREDICT_MANY: self._answer_many,
             Request.WARM: self._warm,
             Request.PREFETCH: self._prefetch,
             Request.STATS: self._stats,
@@ -82,12 +87,14 @@ class InferenceService:
         SegSemError
             If it cannot be answered; the message is for the user.
         """
-        kind = request.header.get("request")
-        handler = self._handlers.get(str(kind))
+        asked = request.header.get("request")
+        handler = self._handlers.get(str(asked))
         if handler is None:
-            msg = f"Expected a request out of {', '.join(self._handlers)}, but got {kind!r}"
+            msg = f"Expected a request out of {', '.join(self._handlers)}, but got {asked!r}"
             raise UsageError(msg)
-        return handler(request)
+        answer = handler(request)
+        pace = None if self._predictor is None else self._predictor.pace_s
+        return answer if pace is None else Message({**answer.header, "pace_s": pace}, answer.arrays)
 
     def forget(self) -> None:
         """Drop all embeddings in memory, to give it back."""
@@ -95,11 +102,15 @@ class InferenceService:
 
     def serves(self, newer: Message) -> bool:
         """Whether a waiting prediction needs what is being encoded."""
+        focus, image_id = self._focus, newer.header.get("image_id")
         try:
-            prompts = prompts_of(newer)
-        except UsageError:
+            if kind(newer) == Request.PREDICT_MANY:
+                asked = [question.prompts for question in questions_of(newer)]
+            else:
+                asked = [prompts_of(newer)]
+        except (UsageError, ProtocolError):
             return False
-        return self._focus is not None and self._focus.serves(newer.header.get("image_id"), prompts)
+        return focus is not None and any(focus.serves(image_id, prompts) for prompts in asked)
 
     def _hello(self, request: Message) -> Message:
         return Message({"model": self._predictor.name if self._predictor else None})
@@ -132,9 +143,55 @@ class InferenceService:
         finally:
             self._focus = None
 
+    def _answer_many(self, request: Message) -> Message:
+        image_id, questions = image_id_of(request), questions_of(request)
+        image = self._images.get(image_id)
+        if image is None:
+            return Message({"unknown_image": image_id})
+        predictor, count = self._ready_predictor(), 0
+        shape = (image.shape[0], image.shape[1])
+
+        def encode(window: Window) -> ImageEmbedding:
+            self._focus = focus_on_window(image_id, window, shape, predictor.frame_px)
+            return self._embedding(predictor, image_id, image, window)
+
+        try:
+            for part in answer_many(predictor, encode, questions, shape):
+                count += len(part)
+                self._report(with_answers({"image_id": image_id}, part))
+        finally:
+            self._focus = None
+        self._answered += count
+        return Message({"image_id": image_id, "answered": count})
+
     def _warm(self, request: Message) -> Message:
+        point = point_of(request)
+        if point is not None and request.header.get("show"):
+            return self._hover(request, point)
         # Only of the image that is shown it is worth telling, not of wherever the mouse goes.
-        return self._look_ahead(request, quiet=point_of(request) is not None)
+        return self._look_ahead(request, quiet=point is not None)
+
+    def _hover(self, request: Message, point_rc: tuple[float, float]) -> Message:
+        """Show what a click would give, as far as its first window goes."""
+        image_id, predictor = image_id_of(request), self._ready_predictor()
+        image = self._images.get(image_id)
+        if image is None:
+            return Message({"unknown_image": image_id})
+        shape = (image.shape[0], image.shape[1])
+        click = Prompts([point_rc], [1])
+        window = self._window(click, shape, window_of(request))
+        self._quiet = True
+        try:
+            self._focus = focus_on_window(image_id, window, shape, predictor.frame_px)
+            embedding = self._embedding(predictor, image_id, image, window)
+            prediction = predictor.decode(embedding, window.to_window(click))
+        finally:
+            self._focus, self._quiet = None, False
+        (row, col), logits = prediction.around(0)
+        offset = (window.row0 + row, window.col0 + col)
+        mask = MaskPatch.of(logits > MASK_THRESHOLD, offset)
+        answer = ObjectAnswer(0, (mask,), (float(prediction.iou_pred[0]),))
+        return with_answers({"image_id": image_id}, [answer])
 
     def _prefetch(self, request: Message) -> Message:
         image, image_id = image_of(request), image_id_of(request)
@@ -183,7 +240,9 @@ class InferenceService:
                 first = None
             return self._embedding(predictor, image_id, image, wanted)
 
-        for answer in native.answers(predictor, encode, prompts, shape, window):
+        for answer in native.answers(
+            predictor, encode, prompts, shape, window, known=mask_of(request)
+        ):
             first = whole = answer
         self._answered += 1
         return _as_message(image_id, whole, window)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from segsem.core.mask_patch import MaskPatch
 from segsem.segmentation.large_object import (
     MAX_GROWTHS,
     LargeObject,
@@ -21,12 +22,20 @@ from segsem.segmentation.large_object import (
     positive_points,
     prompts_in,
 )
-from segsem.segmentation.predictor import Predictor
+from segsem.segmentation.predictor import MaskPrediction, Predictor
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.window import Window, window_around, window_for_prompts
 from segsem.segmentation.window_asker import Encode, WindowAsker
 
-__all__ = ["MAX_GROWTHS", "MAX_WINDOWS", "NativeAnswer", "answer", "answers", "first_window"]
+__all__ = [
+    "MAX_GROWTHS",
+    "MAX_WINDOWS",
+    "NativeAnswer",
+    "answer",
+    "answers",
+    "first_window",
+    "going_on",
+]
 
 MAX_WINDOWS = 24
 """Windows asked for one prompt. What lies beyond them is left out, or stays coarse."""
@@ -39,6 +48,7 @@ def answer(
     shape: tuple[int, int],
     window: Window | None = None,
     max_windows: int = MAX_WINDOWS,
+    known: MaskPatch | None = None,
 ) -> NativeAnswer:
     """Answer a prompt at native resolution.
 
@@ -58,12 +68,14 @@ def answer(
         Where to look first; chosen about the prompts by default.
     max_windows : int
         Windows that may be looked at.
+    known : MaskPatch, optional
+        A mask of the object in the image's frame; the prompts hold its box.
 
     Returns
     -------
     NativeAnswer
     """
-    *_, last = answers(predictor, encode, prompts, shape, window, max_windows)
+    *_, last = answers(predictor, encode, prompts, shape, window, max_windows, known)
     return last
 
 
@@ -74,6 +86,7 @@ def answers(
     shape: tuple[int, int],
     window: Window | None = None,
     max_windows: int = MAX_WINDOWS,
+    known: MaskPatch | None = None,
 ) -> Iterator[NativeAnswer]:
     """Answer a prompt step by step: what the first window shows, then the whole object.
 
@@ -81,9 +94,19 @@ def answers(
     """
     asker = WindowAsker(predictor, encode, shape, max_windows)
     first = window or first_window(prompts, shape, predictor.frame_px)
-    prediction = asker.ask_in_turn(first, first.to_window(prompts_in(prompts, first) or prompts))
+    asked = first.to_window(prompts_in(prompts, first) or prompts)
+    if known is not None:
+        asked = asker.told(first, asked, known)
+    prediction = asker.ask_in_turn(first, asked)
+    yield from going_on(asker, prompts, first, prediction)
+
+
+def going_on(
+    asker: WindowAsker, prompts: Prompts, first: Window, prediction: MaskPrediction
+) -> Iterator[NativeAnswer]:
+    """Give what the first window showed, then the whole object where it goes on."""
     found = LargeObject(asker, prompts, first, prediction)
-    reduced = max(first.shape) > predictor.frame_px
+    reduced = max(first.shape) > asker.predictor.frame_px
     yield found.as_seen(complete=not reduced)
     if reduced:
         found.refine(first, prediction.best_logits)

@@ -43,6 +43,11 @@ class ImageEmbedding:
         """Memory of the features; 0 where they do not tell."""
         return int(getattr(self.features, "nbytes", 0))
 
+    @property
+    def cells(self) -> tuple[int, int] | None:
+        """Shape of its low-resolution logits; None where the features do not tell."""
+        return getattr(self.features, "cells", None)
+
 
 PackedEmbedding = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]
 """An embedding taken apart for a file: plain JSON values, and arrays."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from segsem.core.exceptions import ModelError
-from segsem.segmentation.frame import Frame
+from segsem.segmentation.frame import LOGIT_STRIDE, Frame
 from segsem.segmentation.predictor import ImageEmbedding, PackedEmbedding
 from segsem.segmentation.sam2_forward import Features
 
@@ -44,6 +44,12 @@ class Encoded:
     def nbytes(self) -> int:
         """Memory of the features."""
         return sum(tensor.nbytes for tensor in (self.features.image_embed, *self.features.high_res))
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Shape of the model's logits and mask inputs in this frame."""
+        side = self.frame.side_px // LOGIT_STRIDE
+        return side, side
 
 
 def pack(embedding: ImageEmbedding) -> PackedEmbedding:

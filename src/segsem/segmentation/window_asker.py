@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from segsem.core.mask_patch import MaskPatch
 from segsem.core.types import FloatImage, MaskArray
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction, Predictor
-from segsem.segmentation.prior import mask_prior
+from segsem.segmentation.prior import PRIOR_LOGIT, mask_prior
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.window import Window
 
@@ -53,9 +54,17 @@ class WindowAsker:
     def _decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         self.asked += 1
         prediction = self.predictor.decode(embedding, prompts)
-        height, width = prediction.low_res_logits.shape[1:]
-        self.cells = (height, width)
+        self.cells = cells_of(prediction)
         return prediction
+
+    def told(self, window: Window, prompts: Prompts, known: MaskPatch) -> Prompts:
+        """Add a mask in the image's frame to prompts in a window's, as its mask input."""
+        embedding = self.encode(window)
+        prior = mask_of_window(known, window, embedding, self._cells(embedding, prompts))
+        return replace(prompts, mask_input=prior)
+
+    def _cells(self, embedding: ImageEmbedding, prompts: Prompts) -> tuple[int, int]:
+        return embedding.cells or cells_of(self.predictor.decode(embedding, prompts))
 
     def ask_in_turn(self, window: Window, prompts: Prompts) -> MaskPrediction:
         """Ask point by point, each time with the logits of the answer before.
@@ -87,3 +96,19 @@ class WindowAsker:
     def spent(self) -> bool:
         """Whether no more windows may be asked for."""
         return self.asked >= self.limit
+
+
+def cells_of(prediction: MaskPrediction) -> tuple[int, int]:
+    """Shape of an answer's low-resolution logits."""
+    height, width = prediction.low_res_logits.shape[1:]
+    return height, width
+
+
+def mask_of_window(
+    known: MaskPatch, window: Window, embedding: ImageEmbedding, cells: tuple[int, int]
+) -> FloatImage:
+    """Bring a mask in the image's frame into a window, as a `Prompts.mask_input`."""
+    mask = known.within(window.row0, window.col0, window.shape)
+    # Far from 0, so that the prior is as sure as it can be.
+    logits = np.where(mask, np.float32(4 * PRIOR_LOGIT), np.float32(-4 * PRIOR_LOGIT))
+    return mask_prior(logits, None, embedding.frame_shape, cells)
