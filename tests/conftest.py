@@ -28,3 +28,11 @@ def shared_data() -> Path:
 def sample_data() -> Path:
     """Folder of the synthetic images that the project ships."""
     return REPOSITORY / "sample_data"
+
+
+@pytest.fixture(autouse=True)
+def work_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where work is kept that belongs to no project: never the home of who runs the tests."""
+    folder = tmp_path_factory.mktemp("work")
+    monkeypatch.setenv("SEGSEM_WORK", str(folder))
+    return folder

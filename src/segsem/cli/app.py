@@ -18,6 +18,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "synth",
     "doctor",
     "models",
+    "project",
     "benchmark",
 )
 """Each has a `register(app)`; they are light, heavy imports happen when a command runs."""

@@ -111,8 +111,16 @@ class LabelledImage:
         values: LabelArray,
         objects: Mapping[int, LabelObject | None],
     ) -> None:
+        self.set_pixels(pixels, values)
+        self.set_objects(objects)
+
+    def set_pixels(self, pixels: PixelChange, values: LabelArray) -> None:
+        """Set the pixels of a change to `values`, the objects left as they are."""
         if not pixels.is_empty:
             self.paint(pixels.slices, pixels.mask, values)
+
+    def set_objects(self, objects: Mapping[int, LabelObject | None]) -> None:
+        """Set objects, None takes one away; the pixels left as they are."""
         kept = {key: value for key, value in self.objects.items() if key not in objects}
         kept.update({key: value for key, value in objects.items() if value is not None})
         # A new dict: whoever holds the one before still sees what was there.

@@ -1,0 +1,1 @@
+"""Few-shot training set: its members, what is in them, and what is missing."""

@@ -1,0 +1,101 @@
+"""`project.toml`: what says that a folder is a project, and of which format."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from segsem.core.exceptions import InputError
+from segsem.core.files import write_text
+from segsem.imaging.decoded import one_line
+
+FILE = "project.toml"
+FORMAT = "segsem-project"
+FORMAT_VERSION = 1
+
+_CONTROL = re.compile("[\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectDescription:
+    """What `project.toml` says.
+
+    Attributes
+    ----------
+    name : str
+    created : str
+        ISO 8601 in UTC.
+    model : str
+        Model that answers prompts in this project; empty for the program's default.
+    """
+
+    name: str
+    created: str = ""
+    model: str = ""
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder holds a `project.toml`."""
+    try:
+        return (folder / FILE).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_description(folder: Path) -> ProjectDescription:
+    """Read `project.toml`.
+
+    Raises
+    ------
+    InputError
+        If the folder is no project, the file is damaged, or its format is newer.
+    """
+    path = folder / FILE
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"{folder} is no project: it holds no {FILE}; make one with `segsem project new`"
+        raise InputError(msg) from None
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read: {one_line(error)}"
+        raise InputError(msg) from error
+    if content.get("format") != FORMAT:
+        msg = f"{path} is not of a segsem project: expected format = {FORMAT!r}"
+        raise InputError(msg)
+    if content.get("version") != FORMAT_VERSION:
+        msg = (
+            f"{path} has format version {content.get('version')!r}, but this program knows "
+            f"{FORMAT_VERSION}: update napari-segsem"
+        )
+        raise InputError(msg)
+    texts = {key: str(content.get(key, "")) for key in ("name", "created", "model")}
+    return ProjectDescription(**{**texts, "name": texts["name"] or folder.name})
+
+
+def write_description(folder: Path, description: ProjectDescription) -> None:
+    """Write `project.toml`.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written.
+    """
+    values: Mapping[str, str | int] = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "name": description.name,
+        "created": description.created,
+        "model": description.model,
+    }
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value != ""]
+    write_text(folder / FILE, "\n".join(lines) + "\n")
+
+
+def _toml(value: str | int) -> str:
+    # A JSON string is a TOML one, but for some control characters.
+    text = json.dumps(value, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
