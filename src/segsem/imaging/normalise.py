@@ -81,13 +81,30 @@ def normalise_float(image: SEMImage) -> FloatImage:
         0 and 255 at `grey_limits`, beyond them where the image is. All zero for a constant
         image.
     """
-    low, high = grey_limits(image)
+    return stretched(image.data, *grey_limits(image))
+
+
+def stretched(data: ImageArray, low: float, high: float) -> FloatImage:
+    """Stretch a part of an image as `normalise_float` stretches the whole.
+
+    Parameters
+    ----------
+    data : (h, w) array
+        Grey values of the file.
+    low, high : float
+        What becomes 0 and 255: the whole image's `grey_limits`.
+
+    Returns
+    -------
+    (h, w) float32
+        All zero where the limits are equal.
+    """
     if high <= low:
-        return np.zeros(image.shape, dtype=np.float32)
-    stretched = image.data.astype(np.float32)
-    stretched -= np.float32(low)
-    stretched *= np.float32(_GREY_MAX / (high - low))
-    return stretched
+        return np.zeros(data.shape, dtype=np.float32)
+    values: FloatImage = data.astype(np.float32)
+    values -= np.float32(low)
+    values *= np.float32(_GREY_MAX / (high - low))
+    return values
 
 
 def _to_uint8(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.uint8]:

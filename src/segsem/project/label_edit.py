@@ -84,8 +84,7 @@ class PixelChange:
         changed = before != after
         rows, cols = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
         if len(rows) == 0:
-            nothing = np.zeros(1, dtype=np.int32)
-            return cls((0, 0, 0, 0), np.zeros(0, dtype=np.uint8), nothing, nothing)
+            return cls.none()
         inner = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
         changed = changed[inner]
         row, col = offset_rc
@@ -96,6 +95,12 @@ class PixelChange:
             _collapsed(before[inner][changed]),
             _collapsed(after[inner][changed]),
         )
+
+    @classmethod
+    def none(cls) -> PixelChange:
+        """Make one in which no pixel changes."""
+        nothing = np.zeros(1, dtype=np.int32)
+        return cls((0, 0, 0, 0), np.zeros(0, dtype=np.uint8), nothing, nothing)
 
     @property
     def is_empty(self) -> bool:

@@ -89,6 +89,32 @@ class LabelledImage:
         objects_before = {object_id: self.objects.get(object_id) for object_id in ids}
         return LabelEdit(name, pixels, objects_before, objects_after)
 
+    def edit_objects(self, name: str, made: Mapping[int, LabelObject]) -> LabelEdit | None:
+        """Work out the edit that changes what is known of objects, and no pixel.
+
+        Parameters
+        ----------
+        name : str
+            In the user's words.
+        made : mapping of int to LabelObject
+            Objects that are there; their area and box stay.
+
+        Returns
+        -------
+        LabelEdit or None
+            None where nothing changes.
+        """
+        before: dict[int, LabelObject | None] = {}
+        after: dict[int, LabelObject | None] = {}
+        for object_id, item in made.items():
+            known = self.objects.get(object_id)
+            if known is None:
+                continue
+            wanted = replace(item, object_id=object_id, area_px=known.area_px, bbox=known.bbox)
+            if wanted != known:
+                before[object_id], after[object_id] = known, wanted
+        return LabelEdit(name, PixelChange.none(), before, after) if after else None
+
     def apply(self, edit: LabelEdit) -> None:
         """Do an edit."""
         self._set(edit.pixels, edit.pixels.after, edit.after)

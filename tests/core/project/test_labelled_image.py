@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segsem.core.contour import Source
+from segsem.project.edit_codec import edit_from_json, edit_to_json
 from segsem.project.label_edit import LabelObject, PixelChange
 from segsem.project.labelled_image import LabelledImage
 
@@ -97,3 +100,22 @@ def test_an_object_that_is_cut_by_another_keeps_its_source() -> None:
     assert image.objects[1].source is Source.SAM2
     assert image.objects[2].source is Source.MANUAL
     assert_objects_fit(image)
+
+
+def test_what_is_known_of_an_object_changes_without_a_pixel() -> None:
+    image = LabelledImage((9, 9))
+    painted(image, (1, 1, 5, 5), 1)
+    before, known = image.labels.copy(), image.objects[1]
+    wanted = LabelObject(1, 0, (0, 0, 0, 0), Source.MANUAL, prompts={"offset": {"px": 0.25}})
+    edit = image.edit_objects("growth", {1: wanted, 5: wanted})
+    assert edit is not None
+    image.apply(edit)
+    np.testing.assert_array_equal(image.labels, before)
+    assert image.objects[1].prompts == {"offset": {"px": 0.25}}
+    assert_objects_fit(image)
+    assert image.edit_objects("growth", {1: wanted}) is None
+    image.revert(edit)
+    assert image.objects == {1: known}
+    read = edit_from_json(json.loads(json.dumps(edit_to_json(edit))), image.labels.shape)
+    image.apply(read)
+    assert image.objects[1].prompts == {"offset": {"px": 0.25}}
