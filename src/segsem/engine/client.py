@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import numpy as np
+
 from segsem.core.exceptions import ModelError
 from segsem.core.mask_patch import MaskPatch
+from segsem.core.types import MaskArray
 from segsem.engine.answers import Candidates, EngineState, ModelFacts, StaleAnswerError
 from segsem.engine.link import MAX_RESTARTS, EngineLink, Grey, OnState, with_image
-from segsem.engine.mask_fields import BITS, answers_of, joined, placed, with_questions
+from segsem.engine.mask_fields import BITS, TAKEN, answers_of, joined, placed, with_questions
 from segsem.engine.messages import Message
 from segsem.engine.pending import converted
 from segsem.engine.requests import Request
@@ -24,6 +27,7 @@ from segsem.segmentation.questions import ObjectAnswer, Question
 __all__ = ["MAX_RESTARTS", "EngineClient", "Grey", "OnState"]
 
 OnPart = Callable[[Candidates], None]
+OnRepeat = Callable[[list[ObjectAnswer], float], None]
 OnAnswers = Callable[[list[ObjectAnswer]], None]
 
 
@@ -112,7 +116,55 @@ class EngineClient(EngineLink):
             By index of the question. Raises as that of `predict` does.
         """
         request = with_questions({"request": Request.PREDICT_MANY, "image_id": image_id}, questions)
-        return self._ask_many(request, on_part)
+
+        def part(answers: list[ObjectAnswer], header: dict[str, Any]) -> None:
+            if on_part is not None:
+                on_part(answers)
+
+        return self._ask_many(request, part)
+
+    def repeat(
+        self,
+        image_id: str,
+        known: MaskPatch,
+        taken: MaskArray | None = None,
+        *,
+        turned: bool = False,
+        on_part: OnRepeat | None = None,
+    ) -> Future[list[ObjectAnswer]]:
+        """Ask for the other instances of an object; an earlier open question becomes stale.
+
+        Parameters
+        ----------
+        image_id : str
+            As `set_image` named it.
+        known : MaskPatch
+            The object.
+        taken : (H, W) bool, optional
+            Where objects are accepted already, of the image that the engine has.
+        turned : bool
+            Find instances that are turned by quarters, or mirrored, too.
+        on_part : callable, optional
+            Called with answers as they come and the score that divides the object's kind from the
+            rest, from another thread; first with no answers.
+
+        Returns
+        -------
+        Future of list of ObjectAnswer
+            Those of the object's kind first, each with `match`. Raises as that of `predict` does,
+            and `ModelError` where the object is not one to look for.
+        """
+        header = {"request": Request.REPEAT, "image_id": image_id, "mask": placed(known)}
+        arrays = {BITS: joined([known])}
+        if taken is not None:
+            arrays[TAKEN] = np.packbits(taken)
+        request = Message({**header, "turned": turned}, arrays)
+
+        def part(answers: list[ObjectAnswer], header: dict[str, Any]) -> None:
+            if on_part is not None:
+                on_part(answers, float(header["threshold"]))
+
+        return self._ask_many(request, part)
 
     def hover(self, image_id: str, point_rc: tuple[float, float]) -> Future[ObjectAnswer | None]:
         """Ask what a click would give, while nothing else is to do; the newest place wins.
@@ -218,14 +270,17 @@ class EngineClient(EngineLink):
 
         return converted(self._submit(request, part), whole)
 
-    def _ask_many(self, request: Message, on_part: OnAnswers | None) -> Future[list[ObjectAnswer]]:
+    def _ask_many(
+        self,
+        request: Message,
+        on_part: Callable[[list[ObjectAnswer], dict[str, Any]], None],
+    ) -> Future[list[ObjectAnswer]]:
         known: dict[int, ObjectAnswer] = {}
 
         def part(message: Message) -> None:
             answers = answers_of(message)
             known.update((answer.index, answer) for answer in answers)
-            if on_part is not None:
-                on_part(answers)
+            on_part(answers, message.header)
 
         return self._ask(request, part, lambda _last: [known[index] for index in sorted(known)])
 

@@ -10,12 +10,16 @@ import numpy.typing as npt
 
 from segsem.core.exceptions import UsageError
 from segsem.core.mask_patch import MaskPatch
+from segsem.core.types import MaskArray
 from segsem.engine.messages import Message, ProtocolError
 from segsem.engine.request_fields import prompts_from
 from segsem.segmentation.questions import ObjectAnswer, Question
 
 BITS = "bits"
 """Name of the array that holds the bits of all masks of a message, one after the other."""
+
+TAKEN = "taken"
+"""Name of the array that holds, as bits, where an image's objects are."""
 
 _Placed = list[int]
 
@@ -111,6 +115,8 @@ def with_answers(header: dict[str, Any], answers: Sequence[ObjectAnswer]) -> Mes
             "masks": [placed(mask) for mask in answer.masks],
             "iou_pred": list(answer.iou_pred),
             "complete": answer.complete,
+            "match": answer.match,
+            "from_template": answer.from_template,
         }
         for answer in answers
     ]
@@ -127,6 +133,26 @@ def answers_of(message: Message) -> list[ObjectAnswer]:
             tuple(reader.read(place) for place in each["masks"]),
             tuple(float(value) for value in each["iou_pred"]),
             bool(each["complete"]),
+            None if each.get("match") is None else float(each["match"]),
+            bool(each.get("from_template", False)),
         )
         for each in message.header.get("answers", ())
     ]
+
+
+def taken_of(request: Message, shape: tuple[int, int]) -> MaskArray | None:
+    """Read where objects are accepted already; None where that is not told.
+
+    Raises
+    ------
+    UsageError
+        If it does not fit the image's (H, W).
+    """
+    bits = request.arrays.get(TAKEN)
+    if bits is None:
+        return None
+    count = shape[0] * shape[1]
+    if bits.dtype != np.uint8 or bits.size != -(-count // 8):
+        msg = f"Expected {count} bits of accepted objects, but got {bits.size} bytes"
+        raise UsageError(msg)
+    return np.unpackbits(bits.ravel(), count=count).reshape(shape).astype(bool)

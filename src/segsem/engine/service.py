@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from segsem.engine.cached_predictor import CachedPredictor, Checkpoint
 from segsem.engine.embedding_store import MEBIBYTE, EmbeddingStore
 from segsem.engine.foresight import Focus, focus_on_prompts, focus_on_window, likely_windows
 from segsem.engine.lru import ByteLRU
-from segsem.engine.mask_fields import mask_of, questions_of, with_answers
+from segsem.engine.mask_fields import mask_of, questions_of, taken_of, with_answers
 from segsem.engine.messages import Message, ProtocolError
 from segsem.engine.request_fields import image_id_of, image_of, point_of, prompts_of, window_of
 from segsem.engine.requests import Request, kind
@@ -23,6 +23,8 @@ from segsem.segmentation.many import answer_many
 from segsem.segmentation.predictor import MASK_THRESHOLD, ImageEmbedding, Predictor
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.questions import ObjectAnswer
+from segsem.segmentation.repeat import ALL_TURNS, AS_IT_IS, find_repeats
+from segsem.segmentation.repeat_refine import offered, refine_many
 from segsem.segmentation.window import Window
 
 IMAGES_BYTES = 512 * MEBIBYTE
@@ -34,6 +36,16 @@ WINDOW_MARGIN = 0.1
 PredictorFactory = Callable[[str], Predictor]
 Notify = Callable[[str], None]
 Report = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """An image, and what is needed to ask for windows of it."""
+
+    image: npt.NDArray[np.uint8]
+    shape: tuple[int, int]
+    predictor: CachedPredictor
+    encode: Callable[[Window], ImageEmbedding]
 
 
 class InferenceService:
@@ -74,6 +86,7 @@ class InferenceService:
             Request.IMAGE: self._image,
             Request.PREDICT: self._answer_prompts,
             Request.PREDICT_MANY: self._answer_many,
+            Request.REPEAT: self._repeat,
             Request.WARM: self._warm,
             Request.PREFETCH: self._prefetch,
             Request.STATS: self._stats,
@@ -144,11 +157,41 @@ class InferenceService:
             self._focus = None
 
     def _answer_many(self, request: Message) -> Message:
-        image_id, questions = image_id_of(request), questions_of(request)
+        questions = questions_of(request)
+
+        def answers(sight: Sight) -> Iterator[list[ObjectAnswer]]:
+            yield from answer_many(sight.predictor, sight.encode, questions, sight.shape)
+
+        return self._tell_parts(request, answers, {})
+
+    def _repeat(self, request: Message) -> Message:
+        known = mask_of(request)
+        if known is None:
+            msg = "Expected `mask`, the object whose others are wanted, but got none"
+            raise UsageError(msg)
+        turns = ALL_TURNS if request.header.get("turned") else AS_IT_IS
+        facts: dict[str, object] = {}
+
+        def answers(sight: Sight) -> Iterator[list[ObjectAnswer]]:
+            taken = taken_of(request, sight.shape)
+            found = find_repeats(sight.image, known, taken, turns)
+            facts["threshold"] = found.threshold
+            yield []
+            yield from refine_many(sight.predictor, sight.encode, offered(found), sight.shape)
+
+        return self._tell_parts(request, answers, facts)
+
+    def _tell_parts(
+        self,
+        request: Message,
+        answers: Callable[[Sight], Iterator[list[ObjectAnswer]]],
+        facts: dict[str, object],
+    ) -> Message:
+        """Report answers as they come, with what is known of the whole by then."""
+        image_id, predictor = image_id_of(request), self._ready_predictor()
         image = self._images.get(image_id)
         if image is None:
             return Message({"unknown_image": image_id})
-        predictor, count = self._ready_predictor(), 0
         shape = (image.shape[0], image.shape[1])
 
         def encode(window: Window) -> ImageEmbedding:
@@ -156,13 +199,12 @@ class InferenceService:
             return self._embedding(predictor, image_id, image, window)
 
         try:
-            for part in answer_many(predictor, encode, questions, shape):
-                count += len(part)
-                self._report(with_answers({"image_id": image_id}, part))
+            for part in answers(Sight(image, shape, predictor, encode)):
+                self._answered += len(part)
+                self._report(with_answers({"image_id": image_id, **facts}, part))
         finally:
             self._focus = None
-        self._answered += count
-        return Message({"image_id": image_id, "answered": count})
+        return Message({"image_id": image_id, **facts})
 
     def _warm(self, request: Message) -> Message:
         point = point_of(request)

@@ -37,9 +37,15 @@ class ObjectAnswer:
         The model's own estimate for each; not a confidence.
     complete : bool
         False where the object goes on beyond what was looked at.
+    match : float or None
+        Of an instance that was found: how much it is like the object, at most 1.
+    from_template : bool
+        The mask is the object's own, moved: the model saw something else there.
     """
 
     index: int
     masks: tuple[MaskPatch, ...]
     iou_pred: tuple[float, ...]
     complete: bool = True
+    match: float | None = None
+    from_template: bool = False

@@ -424,3 +424,34 @@ def test_hovering_gives_way_to_a_question(client: EngineClient, squares: Any) ->
     for overtaken in hovers[:-1]:
         assert isinstance(overtaken.exception(WAIT_S), StaleAnswerError)
     assert hovers[-1].result(WAIT_S) is not None
+
+
+def test_the_others_like_an_object_are_found(client: EngineClient) -> None:
+    image = np.full((300, 400), 40, dtype=np.uint8)
+    corners = [(r, c) for r in (40, 140, 240) for c in (30, 130, 230, 330)]
+    for row, col in corners:
+        image[row : row + 30, col : col + 30] = 200
+    client.start().result(WAIT_S)
+    client.set_image("a", image)
+    known = MaskPatch.of(np.ones((30, 30), dtype=bool), corners[0])
+    taken = np.zeros(image.shape, dtype=bool)
+    taken[40:70, 130:160] = True
+    told: list[tuple[int, float]] = []
+    found = client.repeat(
+        "a", known, taken, on_part=lambda answers, least: told.append((len(answers), least))
+    ).result(WAIT_S)
+    assert {answer.masks[0].offset_rc for answer in found} == set(corners[2:])
+    assert all(answer.match > 0.95 and not answer.from_template for answer in found)
+    assert told[0][0] == 0
+    assert sum(count for count, _ in told) == len(found)
+    assert {least for _, least in told} == {told[0][1]}
+
+
+def test_an_object_that_is_none_has_no_others(client: EngineClient, squares: Any) -> None:
+    client.start().result(WAIT_S)
+    client.set_image("a", squares)
+    tiny = client.repeat("a", MaskPatch.of(np.ones((2, 2), dtype=bool), (50, 50)))
+    assert "Expected an object" in str(tiny.exception(WAIT_S))
+    known = MaskPatch.of(np.ones((9, 9), dtype=bool), (50, 50))
+    wrong = client.repeat("a", known, np.zeros((3, 3), dtype=bool))
+    assert "bits of accepted objects" in str(wrong.exception(WAIT_S))
