@@ -201,6 +201,9 @@ class Annotation:
             Whether anything changed.
         """
         edit = self.image.edit(name, offset_rc, after, made)
+        if edit is None and made:
+            # A sub-pixel step may move no pixel, and must not be lost.
+            edit = self.image.edit_objects(name, made)
         if edit is not None:
             self._do(name, self.state, edit)
         return edit is not None

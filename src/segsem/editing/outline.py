@@ -24,6 +24,10 @@ SMOOTH_PX = 3.0
 
 MOST_PX = 0.5
 STEP_PX = 0.5
+TIE_PX = 1e-3
+"""A pixel whose centre lies on the outline belongs to the object: numerical noise must not tell
+which pixels of a straight edge do."""
+
 PAD_PX = 12
 """How far an object that reaches the window's edge is carried on beyond it."""
 
@@ -83,7 +87,7 @@ def near_edge(mask: MaskArray) -> FloatImage:
 def rasterised(
     mask: MaskArray, lines: Sequence[Polyline], reach_px: float, offset_px: float = 0.0
 ) -> MaskArray:
-    """Mask of the pixels whose centre lies inside outlines that are moved outwards.
+    """Mask of the pixels whose centre lies in or on outlines that are moved outwards.
 
     Parameters
     ----------
@@ -105,5 +109,5 @@ def rasterised(
     near = np.abs(near_edge(mask)) <= reach_px
     pixels = np.argwhere(near)
     found = mask.copy()
-    found[near] = signed_distance(lines, pixels.astype(np.float64)) > -offset_px
+    found[near] = signed_distance(lines, pixels.astype(np.float64)) > -offset_px - TIE_PX
     return found

@@ -80,8 +80,13 @@ def test_a_straight_edge_moves_when_half_a_pixel_is_reached_and_not_before():
     for _ in range(8):
         stepper.step(0.25)
         rows.append(stepper.area // 30)
-    # Exactly at half a pixel the edge lies on pixel centres: they stay outside.
-    assert rows == [10, 10, 12, 12, 12, 12, 14, 14]
+    # Exactly at half a pixel the edge lies on pixel centres: they belong to the line.
+    assert rows == [10, 12, 12, 12, 12, 14, 14, 14]
+    back = [rows[-1]]
+    for _ in range(8):
+        stepper.step(-0.25)
+        back.append(stepper.area // 30)
+    assert back[1:] == [*rows[-2::-1], 10]
 
 
 def test_a_line_cut_by_the_image_is_not_moved_in_from_the_border():
