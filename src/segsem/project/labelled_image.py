@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage as ndi
 
 from segsem.core.contour import Source
 from segsem.core.types import LabelArray, MaskArray
@@ -82,10 +83,11 @@ class LabelledImage:
         gained = set(np.unique(new).tolist()) - {0}
         ids = sorted((gained | set(np.unique(old).tolist())) - {0})
         replaced = np.where(before != after, after, before)
+        places = ndi.find_objects(replaced)
         objects_after: dict[int, LabelObject | None] = {}
         for object_id in ids:
             origin = (made or {}).get(object_id) or self._origin(object_id, gained, touched_as)
-            objects_after[object_id] = self._measured(origin, replaced, offset_rc)
+            objects_after[object_id] = self._measured(origin, replaced, offset_rc, places)
         objects_before = {object_id: self.objects.get(object_id) for object_id in ids}
         return LabelEdit(name, pixels, objects_before, objects_after)
 
@@ -161,12 +163,22 @@ class LabelledImage:
         return known
 
     def _measured(
-        self, origin: LabelObject, after: LabelArray, offset_rc: tuple[int, int]
+        self,
+        origin: LabelObject,
+        after: LabelArray,
+        offset_rc: tuple[int, int],
+        places: list[tuple[slice, slice] | None],
     ) -> LabelObject | None:
         """Area and bounding box of an object once a part is as `after`; None where it is gone."""
         known = self.objects.get(origin.object_id)
-        here = after == origin.object_id
-        boxes, area = list(_box_of(here, offset_rc)), int(np.count_nonzero(here))
+        # Only where it is: an edit may make hundreds of objects in a large part at once.
+        index = origin.object_id - 1
+        place = places[index] if index < len(places) else None
+        boxes, area = [], 0
+        if place is not None:
+            row0, col0 = offset_rc[0] + place[0].start, offset_rc[1] + place[1].start
+            boxes = [(row0, col0, offset_rc[0] + place[0].stop, offset_rc[1] + place[1].stop)]
+            area = int(np.count_nonzero(after[place] == origin.object_id))
         if known is not None:
             outside = self.mask_of(origin.object_id).copy()
             # What lies in the part is as `after` says, whatever it was.
