@@ -14,6 +14,7 @@ from segsem.core.exceptions import ModelError
 from segsem.core.types import ImageArray
 from segsem.engine.embedding_store import EmbeddingStore
 from segsem.imaging.image import SEMImage
+from segsem.segmentation.division import Divides, FrameDivision
 from segsem.segmentation.predictor import (
     ImageEmbedding,
     Interruptible,
@@ -127,6 +128,12 @@ class CachedPredictor:
         """Answer many independent prompts on one embedding."""
         self._checkpoint(False)
         return self._predictor.decode_batch(embedding, prompts)
+
+    def divide(self, embedding: ImageEmbedding) -> FrameDivision | None:
+        """Divide an encoded window, if the predictor can."""
+        self._checkpoint(False)
+        predictor = self._predictor
+        return predictor.divide(embedding) if isinstance(predictor, Divides) else None
 
     def _key(self, window: ImageArray) -> str:
         # The window's values are normalised already, so that they stand for that step as well.

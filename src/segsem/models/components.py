@@ -7,12 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy import ndimage as ndi
-from skimage.morphology import local_minima, reconstruction
-from skimage.segmentation import watershed
 from torch import Tensor
 
-SMOOTHING = 0.7
-"""Standard deviation in px of the smoothing before heights are taken for a landscape."""
+from segsem.segmentation.basins import basins as basins_of_image
 
 ROUNDS = 48
 """Rounds of label propagation on a GPU; each doubles how far a label has come along a band."""
@@ -42,7 +39,7 @@ def basins(heights: Tensor, depths: Sequence[float]) -> Tensor:
     Parameters
     ----------
     heights : (B, H, W) tensor
-        In [0, 1]; smoothed by `SMOOTHING` before.
+        In [0, 1]; see `segmentation.basins`.
     depths : sequence of float
         A basin shallower than this belongs to its neighbour.
 
@@ -50,24 +47,11 @@ def basins(heights: Tensor, depths: Sequence[float]) -> Tensor:
     -------
     (B, L, H, W) int64 tensor
         Within [0, H * W), one map for each of the L depths.
-
-    References
-    ----------
-    Meyer, "Topographic distance and watershed lines", Signal Processing 38, 1994; Najman and
-    Schmitt, "Geodesic saliency of watershed contours", IEEE PAMI 18, 1996, for depths of basins.
     """
-    found = np.empty((len(heights), len(depths), *heights.shape[1:]), dtype=np.int64)
-    for plane, into in zip(heights.float().cpu().numpy(), found, strict=True):
-        # Watershed ends the process on what is not a number; the loss tells of it instead.
-        smooth = ndi.gaussian_filter(np.nan_to_num(plane, nan=1.0), SMOOTHING)
-        for level, depth in enumerate(depths):
-            filled = reconstruction(smooth + depth, smooth, method="erosion")
-            markers, count = ndi.label(local_minima(filled, connectivity=1))
-            if count == 0:  # flat: one basin
-                markers[:] = 1
-            into[level] = watershed(smooth, markers)
-    # Watershed counts from 1.
-    return torch.from_numpy(found - 1).to(heights.device)
+    planes = heights.float().cpu().numpy()
+    # Numbers count from 1.
+    found = np.stack([basins_of_image(plane, depths) - 1 for plane in planes])
+    return torch.from_numpy(found).to(heights.device)
 
 
 def _by_scipy(inside: Tensor) -> Tensor:

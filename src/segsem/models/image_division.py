@@ -13,15 +13,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from segsem.models.components import basins, label_parts
+from segsem.segmentation.division import CLASS_LEVELS, DIVISION_PX, EDGE_DEPTHS
 
-LEVELS = (-1.5, 0.0, 1.5)
-"""Logits at which the two classes are cut."""
-
-EDGE_DEPTHS = (0.1, 0.25)
-"""Two basins of edge probability are parts of their own where the way from one to the other leads
-over a ridge that rises by this much above both."""
-
-CELLS = 2
+CELLS = 4 // DIVISION_PX
 """Parts are found at this many cells along each stride-4 cell."""
 
 FIT_POWER = 4
@@ -122,7 +116,7 @@ class Division:
 def divide(logits: Tensor) -> Division:
     """Divide frames by the logits (B, H, W) of two classes; the logits keep their gradient."""
     with torch.no_grad():
-        names = torch.stack([label_parts(logits > level) for level in LEVELS], dim=1)
+        names = torch.stack([label_parts(logits > level) for level in CLASS_LEVELS], dim=1)
     return _measured(logits, names)
 
 

@@ -18,16 +18,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from segsem.models.image_division import (
-    CELLS,
-    EDGE_DEPTHS,
-    LEVELS,
-    Division,
-    divide,
-    divide_at_edges,
-)
+from segsem.models.image_division import CELLS, Division, divide, divide_at_edges
+from segsem.segmentation.division import CLASS_LEVELS, EDGE_DEPTHS
 
-CHANNELS = 3 * len(LEVELS) + 1 + 3 * len(EDGE_DEPTHS) + 1
+CHANNELS = 3 * len(CLASS_LEVELS) + 1 + 3 * len(EDGE_DEPTHS) + 1
 HIDDEN = 32
 
 

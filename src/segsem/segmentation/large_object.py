@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
-from segsem.core.types import FloatImage, MaskArray
+from segsem.core.types import BoxRC, FloatImage, MaskArray
 from segsem.segmentation import continuation, refinement
+from segsem.segmentation.box_parts import CERTAIN_FIT, box_fit
 from segsem.segmentation.continuation import Exit
 from segsem.segmentation.evidence import box_around
 from segsem.segmentation.mosaic import CERTAIN_LOGIT, COARSE_WEIGHT, Mosaic
@@ -55,6 +56,17 @@ class NativeAnswer:
     iou_pred: npt.NDArray[np.float32]
     windows: int = 1
     complete: bool = True
+
+    def fits(self, box_rc: BoxRC) -> bool:
+        """Whether the extent of the best mask is that of a box, by `CERTAIN_FIT`."""
+        mask = self.logits[0] > MASK_THRESHOLD
+        rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if len(rows) == 0:
+            return False
+        row, col = self.offset_rc
+        extent = (row + rows[0], col + cols[0], row + rows[-1] + 1, col + cols[-1] + 1)
+        wanted = (box_rc[0], box_rc[1], box_rc[2] + 1, box_rc[3] + 1)
+        return box_fit(extent, wanted) >= CERTAIN_FIT
 
 
 def positive_points(prompts: Prompts) -> list[tuple[float, float]]:

@@ -5,7 +5,9 @@ mask leaves that window, it is followed: the next window shares a strip with the
 what is known in the strip as its `mask_input` and points of the object in it, and says how the
 object goes on (`continuation`). An object too broad for that, which fills its window from side to
 side, and a box larger than a frame are seen as a whole first, in a reduced window, and then
-natively along their outline (`refinement`). Answers of overlapping windows are blended (`mosaic`).
+natively along their outline (`refinement`). A model that can divide its frames tells which part of
+the image a box means (`box_parts`), and is then clicked there as well. Answers of overlapping
+windows are blended (`mosaic`).
 
 Only the candidate that the model ranks first is followed; the others stay in the first window.
 """
@@ -15,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from segsem.core.mask_patch import MaskPatch
+from segsem.segmentation.box_parts import CERTAIN_FIT, BoxPart, part_of_box
+from segsem.segmentation.division import Divides
 from segsem.segmentation.large_object import (
     MAX_GROWTHS,
     LargeObject,
@@ -23,7 +27,7 @@ from segsem.segmentation.large_object import (
     prompts_in,
 )
 from segsem.segmentation.predictor import MaskPrediction, Predictor
-from segsem.segmentation.prompts import Prompts
+from segsem.segmentation.prompts import FOREGROUND, Prompts
 from segsem.segmentation.window import Window, window_around, window_for_prompts
 from segsem.segmentation.window_asker import Encode, WindowAsker
 
@@ -94,6 +98,15 @@ def answers(
     """
     asker = WindowAsker(predictor, encode, shape, max_windows)
     first = window or first_window(prompts, shape, predictor.frame_px)
+    part = None if known is not None else _part_meant(predictor, encode, prompts, shape)
+    if part is not None and max(first.shape) <= predictor.frame_px:
+        prompts = Prompts([part.point_rc], [FOREGROUND], prompts.box_rc)
+    elif part is not None and part.fit >= CERTAIN_FIT:
+        clicked = Prompts([part.point_rc], [FOREGROUND])
+        found = answer(predictor, encode, clicked, shape, max_windows=max_windows)
+        if prompts.box_rc is not None and found.fits(prompts.box_rc):
+            yield found
+            return
     asked = first.to_window(prompts_in(prompts, first) or prompts)
     if known is not None:
         asked = asker.told(first, asked, known)
@@ -114,6 +127,16 @@ def going_on(
         found.go_on()
     if asker.asked > 1:
         yield found.whole()
+
+
+def _part_meant(
+    predictor: Predictor, encode: Encode, prompts: Prompts, shape: tuple[int, int]
+) -> BoxPart | None:
+    """Part of the image that a box means, where there is nothing but the box."""
+    alone = prompts.box_rc is not None and not prompts.points_rc and prompts.mask_input is None
+    if not alone or not isinstance(predictor, Divides) or prompts.box_rc is None:
+        return None
+    return part_of_box(predictor, encode, predictor.frame_px, prompts.box_rc, shape)
 
 
 def first_window(prompts: Prompts, shape: tuple[int, int], frame_px: int) -> Window:

@@ -16,6 +16,7 @@ from segsem.core.exceptions import InputError, ModelError
 from segsem.core.types import FloatImage, ImageArray
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
+from segsem.segmentation.division import DIVISION_PX, FrameDivision
 from segsem.segmentation.frame import Frame, choose_frame
 from segsem.segmentation.inference.runner import ModelRunner
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction, PackedEmbedding
@@ -226,6 +227,25 @@ class SAM2Predictor:
         answer = self._runner.decode(encoded.features, points, labels, boxes, masks, multimask)
         logits, iou_pred = (part.float().cpu().numpy() for part in answer)
         return [_ranked(*one, frame) for one in zip(logits, iou_pred, strict=True)]
+
+    def divide(self, embedding: ImageEmbedding) -> FrameDivision | None:
+        """Divide a frame that was encoded at native resolution.
+
+        Returns
+        -------
+        FrameDivision or None
+            Of the part of the frame that the image fills. None where the model has no such heads,
+            or the image was reduced to the frame.
+        """
+        encoded = self._checked(embedding)
+        if encoded.frame.filled != encoded.frame.shape:
+            return None
+        maps = self._runner.divide(encoded.features)
+        if maps is None:
+            return None
+        height, width = (-(-size // DIVISION_PX) for size in encoded.frame.shape)
+        logits, edges = (plane.float().cpu().numpy()[:height, :width] for plane in maps)
+        return FrameDivision(logits, edges)
 
     def _checked(self, embedding: ImageEmbedding) -> Encoded:
         encoded = embedding.features

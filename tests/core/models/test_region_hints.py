@@ -6,15 +6,10 @@ import torch
 from scipy import ndimage as ndi
 
 from segsem.models.components import _by_propagation, basins, label_parts
-from segsem.models.image_division import (
-    EDGE_DEPTHS,
-    LEVELS,
-    Division,
-    divide,
-    divide_at_edges,
-)
+from segsem.models.image_division import Division, divide, divide_at_edges
 from segsem.models.raster_prompt_encoder import RasterPromptEncoder
 from segsem.models.region_hints import RegionHints
+from segsem.segmentation.division import CLASS_LEVELS, EDGE_DEPTHS
 
 CELLS = 16
 FRAME = 4 * CELLS
@@ -59,7 +54,7 @@ def test_a_click_draws_the_part_it_lies_in() -> None:
     # (x, y) in frame px; two of them are one cell of the parts.
     drawn = bars().clicked(raster([(15.0, 40.0)], None)[:, 1])
 
-    assert drawn.shape == (1, len(LEVELS), 32, 32)
+    assert drawn.shape == (1, len(CLASS_LEVELS), 32, 32)
     assert float(drawn[0, 0, 4:28, 6:10].min()) > 0.8
     assert float(drawn[0, 0, 4:28, 16:24].max()) < 0.05
 
@@ -120,7 +115,7 @@ def test_edges_draw_the_part_between_them() -> None:
 def test_no_box_fits_nothing() -> None:
     fits = bars().filled(torch.zeros(3, CELLS, CELLS))
 
-    assert fits.shape == (3, len(LEVELS), 32, 32)
+    assert fits.shape == (3, len(CLASS_LEVELS), 32, 32)
     assert not fits.any()
 
 

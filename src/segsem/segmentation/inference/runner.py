@@ -102,6 +102,15 @@ class ModelRunner:
         )
         return logits, iou_pred
 
+    @torch.inference_mode()
+    def divide(self, features: Features) -> tuple[Tensor, Tensor] | None:
+        """Two-class logits and edge probability (S/2, S/2) of a frame; None without such heads."""
+        hints = getattr(self._model.sam_mask_decoder, "region_hints", None)
+        if hints is None:
+            return None
+        feat_s0 = features.high_res[0].float()
+        return hints.class_logits(feat_s0)[0], torch.sigmoid(hints.edge_logits(feat_s0))[0]
+
     def _prepared(self, features: Features) -> PreparedFrame:
         assert self._decoder is not None
         last = self._last
