@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,8 +10,10 @@ import numpy as np
 from psygnal import Signal
 
 from napari_segsem._history import History, Step
-from napari_segsem._prompt_state import PromptState
+from napari_segsem._prompt_state import LEAST_CORNERS, PromptState, RepeatSeed, polygon_mask
+from napari_segsem._proposals import REPEAT_KEY, Proposals
 from segsem.core.contour import Source
+from segsem.core.mask_patch import MaskPatch
 from segsem.core.types import BoxRC, LabelArray, MaskArray
 from segsem.engine.answers import Candidates, Outline
 from segsem.project.label_edit import Box, LabelEdit, LabelObject
@@ -36,11 +38,14 @@ class Made:
     mask : (h, w) bool
     origin : LabelObject
         Source, prompts and score; its id, area and box are not looked at.
+    replaces : int
+        Id of the object that it takes the place of; 0: found by overlap, if there is one.
     """
 
     offset_rc: tuple[int, int]
     mask: MaskArray
     origin: LabelObject
+    replaces: int = 0
 
 
 class Annotation:
@@ -62,7 +67,11 @@ class Annotation:
         self.image = LabelledImage(shape)
         self.state = PromptState()
         self.candidates: Candidates | None = None
+        self.answers_to = PromptState()
+        """What the candidates are the answer to."""
         self.choice = 0
+        self.proposals = Proposals()
+        """Masks for many objects, none of them accepted yet."""
         self.history = History()
 
     @property
@@ -84,6 +93,97 @@ class Annotation:
         )
         self._do("point", state)
 
+    def add_points(self, points_rc: Sequence[tuple[float, float]], label: int) -> None:
+        """Add points along a stroke, as one step."""
+        state = replace(
+            self.state,
+            points_rc=(*self.state.points_rc, *points_rc),
+            point_labels=(*self.state.point_labels, *[label] * len(points_rc)),
+        )
+        self._do("scribble", state)
+
+    def add_box(self, box_rc: BoxRC) -> None:
+        """Add a box that asks for an object of its own, beside others."""
+        if box_rc not in self.state.boxes_rc:
+            count = len(self.state.boxes_rc) + 1
+            boxes = (*self.state.boxes_rc, box_rc)
+            self._do(f"box {count}", replace(self.state, boxes_rc=boxes))
+
+    def add_corner(self, corner_rc: tuple[float, float]) -> None:
+        """Add a corner to the polygon around the object in work; a closed one is begun anew."""
+        corners = () if self.state.is_closed else self.state.polygon_rc
+        if corners and corners[-1] == corner_rc:
+            return
+        corners = (*corners, corner_rc)
+        self._do("corner", replace(self.state, polygon_rc=corners, is_closed=False))
+
+    def close_polygon(self) -> bool:
+        """Close the polygon that is being drawn; tell whether there was one to close."""
+        state = self.state
+        if state.is_closed or len(set(state.polygon_rc)) < LEAST_CORNERS:
+            return False
+        if polygon_mask(state.polygon_rc).is_empty:
+            return False
+        self._do("polygon", replace(state, is_closed=True))
+        return True
+
+    def refine(self, object_id: int) -> bool:
+        """Ask the model to improve an accepted object; tell whether there is one."""
+        patch = self.patch_of(object_id)
+        if patch is None:
+            return False
+        state = replace(self.state.many, mask=patch, refines=object_id)
+        self._do(f"refinement of object {object_id}", state)
+        return True
+
+    def patch_of(self, object_id: int) -> MaskPatch | None:
+        """Mask of an accepted object; None where there is none."""
+        known = self.objects.get(object_id)
+        if known is None:
+            return None
+        return MaskPatch.of(self.image.mask_of(object_id), known.bbox[:2])
+
+    def repeat(self, seed: RepeatSeed) -> None:
+        """Ask for the others of an object; what was found for another one goes."""
+        kept = frozenset(key for key in self.state.settled if not key.startswith(REPEAT_KEY))
+        self._do("repeat", replace(self.state, repeat=seed, settled=kept))
+
+    def accept_proposals(self, keys: Iterable[str] | None = None) -> list[int]:
+        """Make proposals objects, in one step of undo.
+
+        Parameters
+        ----------
+        keys : iterable of str, optional
+            Which; all that are shown by default. These done, the rest is dropped.
+
+        Returns
+        -------
+        list of int
+            Ids of the objects made.
+        """
+        shown = self.proposals.shown
+        chosen = [shown[key] for key in (shown if keys is None else keys) if key in shown]
+        # The best first: what two masks share belongs to the better one.
+        chosen.sort(key=lambda proposal: -proposal.score)
+        masks = [Made(p.mask.offset_rc, p.mask.mask, p.origin) for p in chosen]
+        settled = self.state.settled | {proposal.key for proposal in chosen}
+        after = self.state.one if keys is None else replace(self.state, settled=settled)
+        return self.add("proposals" if len(masks) > 1 else "object", masks, after)
+
+    def reject_proposal(self, key: str) -> bool:
+        """Drop one proposal; tell whether there was one."""
+        if key not in self.proposals.shown:
+            return False
+        self._do("rejection", replace(self.state, settled=self.state.settled | {key}))
+        return True
+
+    def drop_proposals(self) -> bool:
+        """Drop all proposals and what asks for them; tell whether there was anything."""
+        if not self.state.proposes:
+            return False
+        self._do("dropping of proposals", self.state.one)
+        return True
+
     def set_box(self, box_rc: BoxRC) -> None:
         """Set the box."""
         self._do("box", replace(self.state, box_rc=box_rc))
@@ -95,7 +195,7 @@ class Annotation:
 
     def set_candidates(self, candidates: Candidates | None) -> None:
         """Take the model's answer to the prompts in work."""
-        self.candidates = candidates
+        self.candidates, self.answers_to = candidates, self.state.one
         self.choice = 0
         self.candidates_changed.emit()
 
@@ -128,10 +228,13 @@ class Annotation:
             return None
         score, prompts = candidates.iou_pred[self.choice], self.state.as_json()
         origin = LabelObject(0, 0, (0, 0, 0, 0), Source.SAM2, score, prompts)
-        ids = self.add("object", [Made(candidates.offset_rc, mask, origin)])
+        made = Made(candidates.offset_rc, mask, origin, self.state.refines)
+        ids = self.add("object", [made], self.state.many)
         return ids[0] if ids else None
 
-    def add(self, name: str, masks: Sequence[Made]) -> list[int]:
+    def add(
+        self, name: str, masks: Sequence[Made], after_it: PromptState | None = None
+    ) -> list[int]:
         """Make masks objects, in one step of undo; the prompts in work are done with.
 
         A mask that overlaps an object by more than half of both is a correction of it and takes
@@ -142,6 +245,8 @@ class Annotation:
         name : str
             In the user's words; the id is added to it where there is one mask.
         masks : sequence of Made
+        after_it : PromptState, optional
+            Prompts that remain; none by default.
 
         Returns
         -------
@@ -157,7 +262,8 @@ class Annotation:
         for item in masks:
             row, col = item.offset_rc[0] - row0, item.offset_rc[1] - col0
             part = after[row : row + item.mask.shape[0], col : col + item.mask.shape[1]]
-            object_id = self._corrected_object(item) or free
+            named = item.replaces if item.replaces in self.objects else 0
+            object_id = named or self._corrected_object(item) or free
             if object_id in made:
                 continue
             mine = part == object_id
@@ -172,7 +278,7 @@ class Annotation:
         edit = self.image.edit(title, (row0, col0), after, made) if made else None
         if edit is None:
             return []
-        self._do(edit.name, PromptState(), edit)
+        self._do(edit.name, after_it or PromptState(), edit)
         return list(made)
 
     def change(
@@ -217,10 +323,28 @@ class Annotation:
         after = np.where(part == object_id, 0, part)
         return self.change(f"deletion of object {object_id}", known.bbox[:2], after)
 
-    def restore(self, image: LabelledImage) -> None:
-        """Take over what was saved of this image, without a step of undo."""
-        image.paint = self.image.paint
+    def restore(
+        self,
+        image: LabelledImage,
+        done: Sequence[LabelEdit] = (),
+        undone: Sequence[LabelEdit] = (),
+    ) -> None:
+        """Take over what was saved of this image, without a step of undo.
+
+        Parameters
+        ----------
+        image : LabelledImage
+        done, undone : sequence of LabelEdit
+            What undo takes back and redo does again, the next one last.
+        """
+        if self.image.paint != self.image.paint_array:
+            image.paint = self.image.paint
         self.image = image
+        known = (
+            [self._step(edit.name, self.state, self.state, edit, "redo") for edit in edits]
+            for edits in (done, undone)
+        )
+        self.history.restore(*known)
         self.objects_changed.emit()
 
     def _corrected_object(self, item: Made) -> int | None:
@@ -237,9 +361,16 @@ class Annotation:
         return None
 
     def _do(self, name: str, after: PromptState, edit: LabelEdit | None = None) -> None:
-        before = self.state
-        happening: Happening = "do"
+        self.history.do(self._step(name, self.state, after, edit, "do"))
 
+    def _step(
+        self,
+        name: str,
+        before: PromptState,
+        after: PromptState,
+        edit: LabelEdit | None,
+        happening: Happening,
+    ) -> Step:
         def apply() -> None:
             nonlocal happening
             self._set(after)
@@ -250,7 +381,7 @@ class Annotation:
             self._change(edit, "undo")
             self._set(before)
 
-        self.history.do(Step(name, apply, revert))
+        return Step(name, apply, revert)
 
     def _change(self, edit: LabelEdit | None, happening: Happening) -> None:
         if edit is None:
@@ -265,9 +396,10 @@ class Annotation:
     def _set(self, state: PromptState) -> None:
         if state == self.state:
             return
-        self.state = state
-        if state.is_empty:
+        one, self.state = self.state.one, state
+        if not state.asks and one != state.one:
             self.set_candidates(None)
+        self.proposals.follow(state)
         self.prompts_changed.emit()
 
 

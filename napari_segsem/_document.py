@@ -13,6 +13,7 @@ from napari_segsem._review import Review
 from segsem.core.types import PixelSize
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import grey_limits, normalise
+from segsem.project.project import content_hash
 
 PIXEL_UNITS = ("pixel", "pixel")
 NM_UNITS = ("nm", "nm")
@@ -25,6 +26,8 @@ class Document:
         self.image = image
         self.annotation = Annotation(image.shape)
         self.review: Review | None = None
+        self.notices: list[str] = []
+        """What the user is to be told when it is shown."""
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:
@@ -58,7 +61,26 @@ class Document:
 
     def set_pixel_size(self, nm: float) -> None:
         """Take the user's word for the pixel size in nm."""
-        self.image = replace(self.image, pixel_size_nm=(nm, nm), pixel_size_source="user")
+        self.take_pixel_size((nm, nm))
+
+    def take_pixel_size(self, size: PixelSize) -> None:
+        """Take the user's word for the (y, x) pixel size in nm."""
+        self.image = replace(self.image, pixel_size_nm=size, pixel_size_source="user")
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash by which a project knows the image."""
+        return content_hash(self.image)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in memory, more or less."""
+        return self.image.data.nbytes + self.annotation.labels.nbytes + self.image.data.size
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all that was done to it is kept elsewhere: nothing is asked or reviewed."""
+        return self.annotation.state.is_empty and self.review is None
 
     def area_text(self, area_px: int) -> str:
         """Area in the unit that is known."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import tifffile
 
 from segsem.core.files import write_json
+from segsem.project import default_folder as work
 
 LIMIT_MS = 100.0
 """A window that stands still for longer feels stuck."""
@@ -43,6 +45,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="segsem-heartbeat-") as folder:
         images = write_images(Path(folder), (height, width))
         arguments = [*map(str, images), "--clicks", str(options.clicks), "--model", options.model]
+        # The clicks belong to no user: they do not go into the user's project.
+        os.environ[work.VARIABLE] = str(Path(folder) / "work")
         runs: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
         for _ in range(options.repeats):
             for role in ROLES:

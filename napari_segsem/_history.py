@@ -46,6 +46,10 @@ class History:
         self._done.append(step)
         self._undone.clear()
 
+    def restore(self, done: list[Step], undone: list[Step]) -> None:
+        """Take over the steps of an earlier visit, the next ones last; nothing is applied."""
+        self._done, self._undone = done, undone
+
     def undo(self) -> str | None:
         """Take the last step back and return its name; None where there is none."""
         if not self._done:

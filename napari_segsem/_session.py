@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 from psygnal import Signal
 
-from napari_segsem._annotation import Annotation, PromptState
+from napari_segsem._annotation import Annotation
+from napari_segsem._asking import Asking
 from napari_segsem._document import Document
 from napari_segsem._documents import Background, Documents, run_now
 from napari_segsem._review import Review
+from napari_segsem._series import Series
+from napari_segsem._workplace import Workplace
 from segsem.core.exceptions import SegSemError
 from segsem.core.extraction import Extraction
-from segsem.engine.answers import Candidates, EngineState, StaleAnswerError
+from segsem.engine.answers import EngineState
 from segsem.engine.client import EngineClient
 from segsem.imaging.image import SEMImage
 
@@ -41,6 +43,8 @@ class Session:
         Name of the model.
     background : callable
         Where images are read; at once in the caller's thread by default.
+    workplace : Workplace, optional
+        Where the work is kept; it is kept in memory only if not given.
     """
 
     document_changed = Signal()
@@ -53,19 +57,37 @@ class Session:
         dispatch: Dispatch,
         model: str = DEFAULT_MODEL,
         background: Background = run_now,
+        workplace: Workplace | None = None,
     ) -> None:
+        self.workplace = workplace
         self.model = model
         self.engine_state = EngineState.STOPPED
         self.engine_message = ""
         self._dispatch = dispatch
         self._engine = EngineClient(model, self._on_engine_state)
-        self._documents = Documents(background, self._show, self.tell_error)
+        self.asking = Asking(
+            self._engine,
+            self._in_panels,
+            lambda: self.document,
+            self.start_engine,
+            self.tell,
+            self.tell_error,
+        )
+        if workplace is None:
+            self.documents = Documents(background, self._show, self.tell_error)
+        else:
+            workplace.talk_to(self.tell, self.tell_error)
+            self.documents = Documents(
+                background, self._show, self.tell_error, workplace.restore, workplace.keep
+            )
+        self.series = Series(self.documents, background, workplace, self.tell, self.tell_error)
+        self._shown: Document | None = None
         self._closed = False
 
     @property
     def document(self) -> Document | None:
         """The image that is shown."""
-        return self._documents.current
+        return self.documents.current
 
     @property
     def annotation(self) -> Annotation | None:
@@ -80,28 +102,38 @@ class Session:
     @property
     def position(self) -> tuple[int, int]:
         """Number of the image shown, and of all that are open."""
-        return self._documents.position
+        return self.documents.position
 
     def open_files(self, paths: Sequence[Path]) -> None:
-        """Open images; the first is shown once it is read, the others when they are reached."""
-        self._documents.open_files(paths)
+        """Open images; the first is shown once it is read, the others when they are reached.
+
+        A folder, a manifest or a project takes the place of the images that are open, and is
+        gone on with where it was left.
+        """
+        self.series.open(paths)
 
     def open_image(self, image: SEMImage) -> None:
         """Show an image that is already read."""
-        self._documents.open_image(image)
+        if self.workplace is None:
+            self.documents.open_image(image)
+        else:
+            self.workplace.start()
+            self.documents.open_image(image, self.workplace.is_kept)
 
     def fetch(self, path: Path, then: Callable[[Document], None]) -> None:
         """Read an image without showing it, then call `then`."""
-        self._documents.fetch(path, then)
+        self.documents.fetch(path, then)
 
     def step(self, by: int) -> None:
         """Show the next (1) or previous (-1) image."""
-        self._documents.step(by)
+        self.documents.step(by)
 
     def set_pixel_size(self, nm: float) -> None:
         """Give the pixel size of an image that does not name one."""
         if self.document is not None:
             self.document.set_pixel_size(nm)
+            if self.workplace is not None:
+                self.workplace.mark(self.document, pixel_size_nm=[nm, nm])
             self.document_changed.emit()
             if self.review is not None:
                 self.tell("Pixel size set: extract the image again to get contours in nm")
@@ -111,7 +143,7 @@ class Session:
         if self._engine.pid is None and not self._closed:
             self._guarded(self._engine.start)
             self._send_image()
-            self._documents.read_ahead(self._prefetch)
+            self.documents.read_ahead(self._prefetch)
 
     def restart_engine(self) -> None:
         """Start the inference process anew; images and prompts stay."""
@@ -125,21 +157,8 @@ class Session:
         return self._engine.pid
 
     def ask(self) -> None:
-        """Ask for masks for the prompts in work; the newest question wins."""
-        document = self.document
-        if document is None:
-            return
-        state = document.annotation.state
-        if state.is_empty:
-            self._engine.cancel()
-            return
-        self.start_engine()
-        answer = self._engine.predict(
-            document.image.sha256,
-            state.prompts(),
-            lambda part: self._part_arrived(document, state, part),
-        )
-        answer.add_done_callback(lambda done: self._arrived(document, state, done))
+        """Ask what the prompts of the image shown ask for; the newest question wins."""
+        self.asking.ask()
 
     def look_at(self, point_rc: tuple[float, float]) -> None:
         """Have the engine look at where the mouse rests: the next click is likely to be there."""
@@ -164,28 +183,38 @@ class Session:
         self.message.emit(text, True)
 
     def close(self) -> None:
-        """End the engine."""
+        """End the engine, and bring the files of the project up to date."""
         self._closed = True
-        self._documents.close()
+        self.documents.close()
         self._engine.close()
+        self.series.close()
+        if self.workplace is not None:
+            self.workplace.close()
 
     def _show(self) -> None:
-        document = self.document
+        document, left = self.document, self._shown
+        self._shown = document
+        if self.workplace is not None and left is not None and left is not document:
+            self.workplace.leave(left)
+        self.series.note_shown()
         if document is None:
             return
         document.annotation.prompts_changed.disconnect(self.ask, missing_ok=True)
         document.annotation.prompts_changed.connect(self.ask)
         # Nobody looks at the image before any more; its prompts are asked again when it is back.
         self._engine.cancel()
+        self.asking.stop_hovering()
         self._send_image()
         self.document_changed.emit()
         self.review_changed.emit()
-        self._documents.read_ahead(self._prefetch)
+        self.documents.read_ahead(self._prefetch)
         known = document.annotation.candidates
         if not document.annotation.state.is_empty and (known is None or not known.complete):
             self.ask()
         for warning in document.image.warnings:
             self.tell(warning)
+        while document.notices:
+            self.tell_error(document.notices.pop())
 
     def _send_image(self) -> None:
         """Give the engine the image that is shown, and what to do while nobody asks."""
@@ -206,36 +235,6 @@ class Session:
             start()
         except SegSemError as error:
             self._engine_says(EngineState.FAILED, str(error))
-
-    def _part_arrived(self, document: Document, state: PromptState, part: Candidates) -> None:
-        part.outline(0)
-        self._in_panels(lambda: self._show_candidates(document, state, part))
-
-    def _arrived(self, document: Document, state: PromptState, done: Future[Candidates]) -> None:
-        # Still in the client's thread: what is drawn first is made here, not in the GUI's.
-        if not done.cancelled() and done.exception() is None:
-            done.result().outline(0)
-        self._in_panels(lambda: self._answered(document, state, done))
-
-    def _answered(self, document: Document, state: PromptState, done: Future[Candidates]) -> None:
-        try:
-            candidates = done.result()
-        except (StaleAnswerError, CancelledError):
-            return
-        except SegSemError as error:
-            self.tell_error(str(error))
-            return
-        self._show_candidates(document, state, candidates)
-
-    def _show_candidates(
-        self, document: Document, state: PromptState, candidates: Candidates
-    ) -> None:
-        if document is not self.document or document.annotation.state is not state:
-            # The person went on while this was on its way.
-            return
-        document.annotation.set_candidates(candidates)
-        if not (candidates.complete or candidates.partial):
-            self.tell("The object goes on beyond this outline: click where it does")
 
     def _on_engine_state(self, state: EngineState, message: str) -> None:
         self._in_panels(lambda: self._engine_says(state, message))

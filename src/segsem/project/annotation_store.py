@@ -219,8 +219,9 @@ class AnnotationStore:
             return stored
 
     def close(self) -> None:
-        """Let go of the journal's file."""
-        self._journal.close()
+        """Let go of the journal's file, once what is being written is written."""
+        with self._files:
+            self._journal.close()
 
     def _next(self) -> int:
         if self._seq is None:

@@ -86,6 +86,7 @@ class Project:
         self._lock = lock
         self._stores: dict[str, AnnotationStore] = {}
         self._guard = threading.RLock()
+        self._closed = False
         self._add_unlisted()
 
     @classmethod
@@ -210,7 +211,7 @@ class Project:
             If a file is damaged or cannot be written; the journal stays then.
         """
         row = self.images.get(image_id)
-        if row is None:
+        if row is None or self._closed:
             return
         with self._guard:
             if image_id not in self._stores:
@@ -253,6 +254,7 @@ class Project:
 
     def close(self) -> None:
         """Let go of all files and of the lock."""
+        self._closed = True
         with self._guard:
             for store in self._stores.values():
                 store.close()
