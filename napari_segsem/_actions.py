@@ -10,7 +10,24 @@ from segsem.core.contour import ReviewStatus
 Actions = dict[str, Callable[[], None]]
 
 
-def prompt_actions(session: Session, object_under_cursor: Callable[[], int]) -> Actions:
+def view_actions(
+    session: Session, cycle_look: Callable[[], str], ask_for_help: Callable[[], None]
+) -> Actions:
+    """Actions that change what is seen, by the names of the keymap.
+
+    Parameters
+    ----------
+    session : Session
+    cycle_look : callable
+        Changes how objects are drawn and says how.
+    ask_for_help : callable
+    """
+    return {"cycle_view": lambda: session.tell(cycle_look()), "help": ask_for_help}
+
+
+def prompt_actions(
+    session: Session, object_under_cursor: Callable[[], int], start_prompting: Callable[[], None]
+) -> Actions:
     """Actions of Annotate, by the names of the keymap."""
 
     def accept() -> None:
@@ -38,6 +55,7 @@ def prompt_actions(session: Session, object_under_cursor: Callable[[], int]) -> 
         session.tell(f"Done again: {name}" if name else "Nothing to redo")
 
     return {
+        "prompt": start_prompting,
         "cycle": lambda: session.annotation.cycle() if session.annotation else None,
         "accept": accept,
         "clear": lambda: session.annotation.clear() if session.annotation else None,

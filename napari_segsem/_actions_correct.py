@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from napari_segsem._actions import Actions
 from napari_segsem._corrections import Corrections
@@ -66,17 +67,20 @@ def correct_actions(
         else:
             corrections.fill(point)
 
-    tools: Actions = {name: _bound(take, name) for name in TOOL_HINTS}
-    return tools | {
-        "fill_hole": fill,
-        "split_object": lambda: at_object(corrections.split),
-        "grow": lambda: at_object(lambda object_id: corrections.grow(object_id, STEP_PX)),
-        "shrink": lambda: at_object(lambda object_id: corrections.grow(object_id, -STEP_PX)),
-        "snap": lambda: at_object(corrections.snap),
-        "pen_larger": pen.larger,
-        "pen_smaller": pen.smaller,
+    tools: Actions = {name: partial(take, name) for name in TOOL_HINTS}
+    objects: Actions = {
+        name: partial(at_object, do) for name, do in object_actions(corrections).items()
     }
+    pens: Actions = {"pen_larger": pen.larger, "pen_smaller": pen.smaller}
+    return tools | objects | pens | {"fill_hole": fill}
 
 
-def _bound(take: Callable[[str], None], name: str) -> Callable[[], None]:
-    return lambda: take(name)
+def object_actions(corrections: Corrections) -> dict[str, Callable[[int], None]]:
+    """Corrections of one object, by the names of the keymap."""
+    return {
+        "fill_hole": corrections.fill_all,
+        "split_object": corrections.split,
+        "snap": corrections.snap,
+        "grow": lambda object_id: corrections.grow(object_id, STEP_PX),
+        "shrink": lambda object_id: corrections.grow(object_id, -STEP_PX),
+    }

@@ -1,56 +1,164 @@
-"""Keys: bound at run time on the plugin's own layers, listed for the help, unbound on close.
+"""Keys are data: one table for keys, buttons, the command palette, the settings and the help.
 
-npe2 ignores `keybindings` of a manifest, and a layer's binding goes before the viewer's; the keys
-here are free on the layers they are bound on.
+A line here needs an action of the same name (`_actions.py`, or another module whose actions go
+into `Shared`) and the manifest's part for it: `python tools/make_manifest.py` writes that part.
+npe2 ignores `keybindings` of a manifest; `_key_bindings.py` binds these keys at run time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from napari_segsem._key_names import qt_name
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key.
+    """An action with its key.
 
     Attributes
     ----------
     key : str
-        As napari names it.
-    qt : str
-        As Qt names it.
+        As napari names it: `Control-Shift-Z`; empty for an action without a key of its own.
     action : str
         Name of the action.
     help : str
-        What it does.
+        What it does, as the palette and the help say it.
+    shadows : str
+        Why it takes a key that napari itself uses on one of our layers; empty where it does not.
+    anywhere : bool
+        Whether it also works while a layer that is not ours is selected.
+    group : str
+        Heading in the help.
     """
 
     key: str
-    qt: str
     action: str
     help: str
+    shadows: str = ""
+    anywhere: bool = False
+    group: str = "Prompt"
+
+    @property
+    def qt(self) -> str:
+        """The key as Qt and people name it."""
+        return qt_name(self.key)
 
 
-PROMPT_KEYS = (
-    Key("T", "T", "cycle", "Next of the three masks"),
-    Key("Enter", "Return", "accept", "Accept the outline as an object"),
-    Key("Escape", "Esc", "clear", "Clear the prompts"),
-    Key("Control-Z", "Ctrl+Z", "undo", "Undo"),
-    Key("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "Redo"),
-    Key("Delete", "Del", "delete", "Delete the object under the mouse"),
+PROMPT_KEYS: tuple[Key, ...] = (
+    Key(
+        "Q",
+        "prompt",
+        "Prompt: click on objects, drag boxes around them",
+        anywhere=True,
+    ),
+    Key("T", "cycle", "Next of the three masks"),
+    Key(
+        "Enter",
+        "accept",
+        "Accept the outline as an object",
+        shadows="Labels: ends a polygon of napari's, which these layers do not draw",
+    ),
+    Key(
+        "Escape",
+        "clear",
+        "Clear the prompts",
+        shadows="Labels: drops a polygon of napari's, which these layers do not draw",
+    ),
+    Key(
+        "Control-Z",
+        "undo",
+        "Undo",
+        shadows="Labels: napari's undo knows brush strokes only; this one knows all",
+        group="Objects",
+    ),
+    Key(
+        "Control-Shift-Z",
+        "redo",
+        "Redo",
+        shadows="Labels: napari's redo knows brush strokes only; this one knows all",
+        group="Objects",
+    ),
+    Key(
+        "Delete",
+        "delete",
+        "Delete the object under the mouse",
+        shadows="Points: napari would delete a click without asking the model again",
+        group="Objects",
+    ),
 )
+"""Prompts and objects: works on every layer of Annotate."""
+
+VIEW_KEYS: tuple[Key, ...] = (
+    Key("H", "cycle_view", "Objects as outlines, filled, or hidden", anywhere=True, group="View"),
+    Key("F1", "help", "Show all keys", anywhere=True, group="View"),
+)
+"""How things look."""
+
+CORRECT_KEYS: tuple[Key, ...] = (
+    Key("D", "brush", "Brush: paint objects", group="Correct"),
+    Key("Shift-D", "eraser", "Eraser: take pixels from an object", group="Correct"),
+    Key(
+        "[",
+        "pen_smaller",
+        "Smaller brush and eraser",
+        shadows="Labels: the size of napari's own brush, which these layers do not use",
+        group="Correct",
+    ),
+    Key(
+        "]",
+        "pen_larger",
+        "Larger brush and eraser",
+        shadows="Labels: the size of napari's own brush, which these layers do not use",
+        group="Correct",
+    ),
+    Key("K", "cut", "Cut: drag right across an object", group="Correct"),
+    Key("U", "split_object", "Split the object under the mouse into its parts", group="Correct"),
+    Key("Shift-U", "split", "Split: drag from one part to the other", group="Correct"),
+    Key("J", "merge", "Merge: drag from one object to another", group="Correct"),
+    Key(
+        "O",
+        "fill_hole",
+        "Fill the hole under the mouse, or all of the object",
+        shadows="Image: turns a plane in 3D, which these images do not have",
+        group="Correct",
+    ),
+    Key("G", "grow", "Grow the object under the mouse by a quarter px", group="Correct"),
+    Key("Shift-G", "shrink", "Shrink the object under the mouse by a quarter px", group="Correct"),
+    Key("I", "snap", "Snap the outline under the mouse to the edge", group="Correct"),
+)
+"""Corrections of accepted objects."""
+
+ANNOTATE_KEYS: tuple[Key, ...] = (*PROMPT_KEYS, *CORRECT_KEYS, *VIEW_KEYS)
+"""All that Annotate binds on its layers."""
+
 HOLD_TO_PAN = "Space"
+HOLD_TO_PAN_SHADOWS = "napari: moves the image while held, as this does"
 
-REVIEW_KEYS = (
-    Key("A", "A", "accept", "Accept the region"),
-    Key("R", "R", "reject", "Reject the region"),
-    Key("N", "N", "next", "Next region"),
-    Key("Shift-N", "Shift+N", "previous", "Previous region"),
-    Key("Control-Z", "Ctrl+Z", "undo", "Undo the last decision"),
-    Key("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "Redo the decision"),
+REVIEW_KEYS: tuple[Key, ...] = (
+    Key("A", "accept", "Accept the region", group="Review"),
+    Key("R", "reject", "Reject the region", group="Review"),
+    Key("N", "next", "Next region", group="Review"),
+    Key("Shift-N", "previous", "Previous region", group="Review"),
+    Key(
+        "Control-Z",
+        "undo",
+        "Undo the last decision",
+        shadows="Labels: napari's undo knows brush strokes only",
+        group="Review",
+    ),
+    Key(
+        "Control-Shift-Z",
+        "redo",
+        "Redo the decision",
+        shadows="Labels: napari's redo knows brush strokes only",
+        group="Review",
+    ),
 )
+
+TABLES: Mapping[str, Sequence[Key]] = {"annotate": ANNOTATE_KEYS, "review": REVIEW_KEYS}
+"""By panel, as commands and settings name it."""
 
 MOUSE_HELP = (
     ("Click", "Belongs to the object (+)"),
@@ -59,36 +167,3 @@ MOUSE_HELP = (
     ("Hold Space and drag", "Move the image"),
     ("Wheel", "Zoom"),
 )
-
-
-def bind_keys(layer: Any, keys: Sequence[Key], actions: Mapping[str, Callable[[], None]]) -> None:
-    """Bind keys on a layer."""
-    for key in keys:
-        action = actions[key.action]
-
-        def press(_layer: Any, action: Callable[[], None] = action) -> None:
-            action()
-
-        layer.bind_key(key.key, press, overwrite=True)
-
-
-def bind_hold_to_pan(layer: Any) -> None:
-    """Let the mouse move the image while the key is held."""
-
-    def hold(held: Any) -> Any:
-        held.mouse_pan = True
-        yield
-        held.mouse_pan = False
-
-    layer.bind_key(HOLD_TO_PAN, hold, overwrite=True)
-
-
-def unbind_keys(layer: Any, keys: Sequence[Key]) -> None:
-    """Take the keys off a layer."""
-    for key in keys:
-        layer.bind_key(key.key, None, overwrite=True)
-
-
-def help_lines(keys: Sequence[Key], mouse: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
-    """Give (key, what it does) pairs for a panel's help."""
-    return [*mouse, *((key.qt, key.help) for key in keys)]

@@ -13,7 +13,8 @@ from napari.layers import Image, Layer
 from napari_segsem import _layers
 from napari_segsem._annotation import Annotation
 from napari_segsem._document import Document
-from napari_segsem._keymap import PROMPT_KEYS, bind_hold_to_pan, bind_keys, unbind_keys
+from napari_segsem._key_bindings import bind_hold_to_pan
+from napari_segsem._object_view import ObjectView
 from napari_segsem._prompt_mouse import PromptMouse
 from napari_segsem._session import Session
 from napari_segsem._tasks import Pause, soon
@@ -36,8 +37,8 @@ class AnnotateLayers:
         The viewer.
     session : Session
         Its session.
-    actions : dict of str to callable
-        What the keys do, by name.
+    adopt : callable
+        Called with each layer: gives it keys and words for the status bar.
     toolbox : Toolbox
         What the mouse does.
     """
@@ -46,11 +47,13 @@ class AnnotateLayers:
         self,
         viewer: Any,
         session: Session,
-        actions: dict[str, Callable[[], None]],
+        adopt: Callable[[Layer], None],
         toolbox: Toolbox,
     ) -> None:
-        self._viewer, self._session, self._actions = viewer, session, actions
+        self._viewer, self._session, self._make_ours = viewer, session, adopt
         self._toolbox = toolbox
+        self.object_view = ObjectView(viewer, adopt)
+        self.is_paused = False
         self._document: Document | None = None
         self._adopted: dict[str, Image] = {}
         self._own_image: Image | None = None
@@ -78,6 +81,7 @@ class AnnotateLayers:
         """Make clicks in the image prompts."""
         prompts = self._layers.get(_layers.PROMPTS)
         if prompts is not None and prompts in self._viewer.layers:
+            self.is_paused = False
             self._set_visible(True)
             prompts.mode = "pan_zoom"
             prompts.mouse_pan = False
@@ -85,6 +89,7 @@ class AnnotateLayers:
 
     def pause(self) -> None:
         """Take prompts and objects out of sight: the review has colours of its own."""
+        self.is_paused = True
         self._set_visible(False)
 
     def adopt_open_image(self) -> None:
@@ -99,8 +104,6 @@ class AnnotateLayers:
         self._rest.stop()
         self._session.document_changed.disconnect(self._show, missing_ok=True)
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
-        for layer in self._layers.values():
-            unbind_keys(layer, PROMPT_KEYS)
 
     def object_under_cursor(self) -> int:
         """Id of the accepted object under the mouse; 0 where there is none."""
@@ -135,6 +138,7 @@ class AnnotateLayers:
             return
         if image.shape == layer.data.shape:
             self._adopted[image.sha256] = layer
+            self._make_ours(layer)
         self._session.open_image(image)
 
     def _show(self) -> None:
@@ -163,7 +167,7 @@ class AnnotateLayers:
             layer = self._layers[name] = make()
             _layers.place(layer, document)
             self._viewer.add_layer(layer)
-            bind_keys(layer, PROMPT_KEYS, self._actions)
+            self._make_ours(layer)
             if name == _layers.PROMPTS:
                 layer.mouse_drag_callbacks.append(self._toolbox.on_press)
                 layer.mouse_move_callbacks.append(self._on_move)
@@ -199,6 +203,7 @@ class AnnotateLayers:
         if layer is None or layer not in self._viewer.layers:
             layer = self._own_image = _layers.image_layer(document)
             self._viewer.add_layer(layer)
+            self._make_ours(layer)
             self._viewer.layers.move(self._viewer.layers.index(layer), 0)
         elif layer.data is not document.image.data:
             layer.data = document.image.data
@@ -216,8 +221,9 @@ class AnnotateLayers:
         objects = self._layers[_layers.OBJECTS]
         if objects.data is not document.annotation.labels:
             objects.data = document.annotation.labels
+        self.object_view.attach(objects, document)
         self._show_prompts()
-        self._show_preview()
+        self.show_preview()
 
     def _place_data_bar(self, document: Document) -> None:
         layer = self._layers[_layers.DATA_BAR]
@@ -236,7 +242,7 @@ class AnnotateLayers:
         annotation.image.paint = partial(self._paint, annotation)
         for signal, slot in (
             (annotation.prompts_changed, self._show_prompts),
-            (annotation.candidates_changed, self._show_preview),
+            (annotation.candidates_changed, self.show_preview),
         ):
             signal.disconnect(slot, missing_ok=True)
             signal.connect(slot)
@@ -259,7 +265,8 @@ class AnnotateLayers:
         layer.edge_width = self.screen_px(BOX_WIDTH_PX)
         layer.data = _layers.segments(corners, closed=True)
 
-    def _show_preview(self) -> None:
+    def show_preview(self) -> None:
+        """Show the chosen candidate; nothing where there is none."""
         if self._document is None or not self._prompts_wanted:
             return
         annotation, layer = self._document.annotation, self._layers[_layers.PREVIEW]
@@ -289,10 +296,13 @@ class AnnotateLayers:
             return
         rows, cols = np.nonzero(mask)
         at = (rows + slices[0].start, cols + slices[1].start)
-        layer.data_setitem(at, np.broadcast_to(values, rows.shape))
+        wanted = np.broadcast_to(values, rows.shape)
+        layer.data_setitem(at, wanted)
+        self.object_view.paint(at, wanted)
 
     def _set_visible(self, visible: bool) -> None:
-        for name in (_layers.OBJECTS, _layers.PREVIEW, _layers.BOX, _layers.PROMPTS):
+        self.object_view.show(visible)
+        for name in (_layers.PREVIEW, _layers.BOX, _layers.PROMPTS):
             if name in self._layers:
                 _layers.show(self._layers[name], visible)
 

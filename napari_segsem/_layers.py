@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels, Points, Vectors
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from napari_segsem._document import Document
 from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
@@ -21,6 +21,7 @@ IMAGE_KEY = "segsem_image"
 
 DATA_BAR = "Data bar (ignored)"
 OBJECTS = "SegSEM objects"
+FILLS = "SegSEM objects, filled"
 PREVIEW = "SegSEM preview"
 BOX = "SegSEM box"
 PROMPTS = "SegSEM prompts"
@@ -34,8 +35,15 @@ PREVIEW_COLOR = "#F0E442"
 
 OBJECT_COLOR = SOURCE_STYLES[Source.SAM2].color
 CURRENT_COLOR = "#FFFFFF"
+KINDS = (Image, Labels, Points, Vectors)
+"""Kinds of layers that the plugin makes."""
+
 POINT_COLORS = {FOREGROUND: "#009E73", 0: "#D55E00"}
 POINT_SYMBOLS = {FOREGROUND: "disc", 0: "square"}
+
+FILL_OPACITY = 0.35
+FILL_COLORS = 49
+"""Colours that fills go through."""
 
 CURRENT_WIDTH = 2.2
 DOUBTFUL_WIDTH = 5.0
@@ -104,6 +112,17 @@ def labels_layer(name: str, data: npt.NDArray[Any], color: str, contour: int) ->
     layer.colormap = DirectLabelColormap(color_dict={0: "transparent", None: color})
     layer.contour = contour
     return layer
+
+
+def fills_layer(data: npt.NDArray[Any]) -> Labels:
+    """Label image drawn as translucent areas, a colour for each object."""
+    return Labels(
+        data,
+        name=FILLS,
+        opacity=FILL_OPACITY,
+        colormap=label_colormap(FILL_COLORS),
+        visible=False,
+    )
 
 
 def prompts_layer() -> Points:

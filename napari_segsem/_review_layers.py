@@ -21,7 +21,6 @@ from napari_segsem._contour_lines import (
     region_lines,
 )
 from napari_segsem._document import Document
-from napari_segsem._keymap import REVIEW_KEYS, bind_keys, unbind_keys
 from napari_segsem._review import Review
 from napari_segsem._session import Session
 from segsem.core.appearance import SOURCE_STYLES
@@ -47,11 +46,11 @@ class ReviewLayers:
         self,
         viewer: Any,
         session: Session,
-        actions: dict[str, Callable[[], None]],
+        adopt: Callable[[Any], None],
         pause_prompts: Callable[[], None],
     ) -> None:
-        self._viewer, self._session, self._actions = viewer, session, actions
-        self._pause_prompts = pause_prompts
+        self._viewer, self._session = viewer, session
+        self._make_ours, self._pause_prompts = adopt, pause_prompts
         self._review: Review | None = None
         self._layers: dict[str, Any] = {}
         self._outlines: dict[int, RegionLines] = {}
@@ -62,12 +61,10 @@ class ReviewLayers:
         viewer.scene.camera.events.zoom.connect(self._on_zoom)
 
     def close(self) -> None:
-        """Let go of the session and of the layers' keys."""
+        """Let go of the session."""
         self._session.review_changed.disconnect(self._show, missing_ok=True)
         self._viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
         self._on_zoom.cancel()
-        for layer in self._layers.values():
-            unbind_keys(layer, REVIEW_KEYS)
 
     def activate(self) -> None:
         """Make hover and the review's keys work on the canvas."""
@@ -147,7 +144,7 @@ class ReviewLayers:
             layer = self._layers[name] = make()
             _layers.place(layer, document)
             self._viewer.add_layer(layer)
-            bind_keys(layer, REVIEW_KEYS, self._actions)
+            self._make_ours(layer)
             if name == _layers.REGIONS:
                 layer.mouse_drag_callbacks.append(self._on_press)
 

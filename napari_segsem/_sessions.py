@@ -3,38 +3,73 @@
 from __future__ import annotations
 
 import atexit
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from napari.utils.notifications import show_error
+from psygnal import Signal
 
-from napari_segsem._actions import prompt_actions, review_actions
+from napari_segsem._actions import prompt_actions, review_actions, view_actions
+from napari_segsem._correct import Correct
 from napari_segsem._extraction import ExtractionRun
+from napari_segsem._hover import StatusBar
+from napari_segsem._key_bindings import Keys
+from napari_segsem._key_settings import user_keys
 from napari_segsem._layer_adapters import AnnotateLayers
+from napari_segsem._memory import WAIT_MS, Memory
+from napari_segsem._object_view import LOOK_TEXTS
+from napari_segsem._restore import Restorer
 from napari_segsem._review_layers import ReviewLayers
 from napari_segsem._session import Session
-from napari_segsem._tasks import in_gui_thread, run_in_background
+from napari_segsem._tasks import Pause, in_gui_thread, run_in_background
 from napari_segsem._toolbox import Toolbox
+from napari_segsem._workplace import Workplace
 
 
 class Shared:
     """What all panels of a viewer share: session, extraction, layers, actions."""
 
+    help_wanted = Signal()
+    """Somebody asks for the keys."""
+
     def __init__(self, viewer: Any) -> None:
-        self.session = Session(in_gui_thread, background=run_in_background)
+        self.session = Session(
+            in_gui_thread,
+            background=run_in_background,
+            workplace=Workplace(run_in_background),
+        )
         self.extraction = ExtractionRun(self.session)
+        self.toolbox = Toolbox()
         self.prompt_actions = prompt_actions(
-            self.session, lambda: self.annotate_layers.object_under_cursor()
+            self.session, lambda: self.annotate_layers.object_under_cursor(), self._prompt
+        )
+        self.prompt_actions |= view_actions(
+            self.session, self._cycle_look, lambda: self.help_wanted.emit()
         )
         self.review_actions = review_actions(
             self.session, lambda: self.review_layers.go_to_current()
         )
-        self.toolbox = Toolbox()
+        self.keys = user_keys("annotate", self.prompt_actions, self.session.tell)
+        self.keys.bind_anywhere(viewer)
+        self.review_keys = user_keys("review", self.review_actions, self.session.tell)
+        self._status_bar = StatusBar(self.session, lambda at: self.review_layers.region_at(at))
         self.annotate_layers = AnnotateLayers(
-            viewer, self.session, self.prompt_actions, self.toolbox
+            viewer, self.session, partial(self._adopt, self.keys), self.toolbox
         )
+        self.correct = Correct(
+            viewer, self.session, self.toolbox, self.annotate_layers, run_in_background
+        )
+        self.prompt_actions |= self.correct.actions
         self.review_layers = ReviewLayers(
-            viewer, self.session, self.review_actions, self.annotate_layers.pause
+            viewer,
+            self.session,
+            partial(self._adopt, self.review_keys),
+            self.annotate_layers.pause,
+        )
+        self.memory = Memory(Pause(WAIT_MS))
+        self.restorer = Restorer(
+            viewer, self.session, self.memory, self.annotate_layers.object_view, self._is_paused
         )
         self.panels = 0
         self.session.message.connect(_notify)
@@ -42,9 +77,30 @@ class Shared:
     def close(self) -> None:
         """End the child processes and let go of the viewer."""
         self.extraction.cancel()
+        self.restorer.close()
         self.session.close()
         self.annotate_layers.close()
         self.review_layers.close()
+        self.keys.close()
+        self.review_keys.close()
+
+    def _adopt(self, keys: Keys, layer: Any) -> None:
+        """Make a layer one of ours: keys, words for the status bar, remembered."""
+        keys.bind(layer)
+        self._status_bar.watch(layer)
+        self.restorer.watch(layer)
+
+    def _prompt(self) -> None:
+        self.toolbox.take("prompt")
+        self.annotate_layers.start_prompting()
+
+    def _is_paused(self) -> bool:
+        return self.annotate_layers.is_paused
+
+    def _cycle_look(self) -> str:
+        view = self.annotate_layers.object_view
+        view.cycle()
+        return LOOK_TEXTS[view.look]
 
 
 def _notify(text: str, is_error: bool) -> None:
@@ -70,6 +126,11 @@ def enter(viewer: Any) -> Shared:
         shared = _shared[viewer] = Shared(viewer)
     shared.panels += 1
     return shared
+
+
+def known(viewer: Any) -> Shared | None:
+    """Give the shared state of a viewer; None while no panel is open."""
+    return _shared.get(real_viewer(viewer))
 
 
 def leave(shared: Shared) -> None:

@@ -42,6 +42,11 @@ class Toolbox:
         return self._name
 
     @property
+    def names(self) -> list[str]:
+        """Names of all tools, in the order in which they were put in."""
+        return list(self._tools)
+
+    @property
     def tool(self) -> Tool | None:
         """The tool in hand."""
         return self._tools.get(self._name)

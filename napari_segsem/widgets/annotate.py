@@ -4,93 +4,118 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segsem._annotation import Annotation
-from napari_segsem._keymap import MOUSE_HELP, PROMPT_KEYS, help_lines
+from napari_segsem._keymap import MOUSE_HELP
+from napari_segsem._object_view import ObjectLook
+from napari_segsem.widgets.action_button import ActionButton
+from napari_segsem.widgets.correct_box import CorrectBox
+from napari_segsem.widgets.first_steps import FirstSteps
+from napari_segsem.widgets.keys_box import KeysBox
+from napari_segsem.widgets.object_list import ObjectList
 from napari_segsem.widgets.panel import Panel
-from napari_segsem.widgets.parts import button, fold, form, row, text_label
-from segsem.engine.answers import EngineState
+from napari_segsem.widgets.parts import button, fold, row, text_label
+from napari_segsem.widgets.shortcuts import PanelShortcuts
+from napari_segsem.widgets.tool_row import ToolRow
+from segsem.engine.answers import Candidates, EngineState
 
-_ID_ROLE = 256
-"""Qt's first role for own data."""
-
-WAITING = {EngineState.STARTING, EngineState.LOADING, EngineState.ENCODING}
+LOOKS = {ObjectLook.OUTLINE: "Outlines", ObjectLook.FILL: "Filled", ObjectLook.OFF: "Hidden"}
 
 
 class AnnotatePanel(Panel):
     """Prompt, look at the outline, accept."""
 
+    title = "Annotate"
+
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
-        actions = self.shared.prompt_actions
+        keys = self.shared.keys
         self.open_button = button(
-            "Open image(s)…", "Open SEM images; or drop them on this panel", self.open_dialog
+            "Open image(s)…",
+            "Open SEM images; or drop images or a folder on this panel",
+            self.open_dialog,
+            primary=True,
         )
         self.hint = text_label(tip="What to do next")
-        self.resume_button = button(
-            "Prompt in the image",
-            "Make clicks in the image prompts again",
-            self._resume,
-        )
+        self.first_steps = FirstSteps(keys, self._hints_read)
+        self.resume_button = ActionButton(keys, "prompt", "Prompt in the image")
+        self.tools = ToolRow(self.shared.toolbox, keys)
+        self.accept_button = ActionButton(keys, "accept", "Accept object", primary=True)
         self.mask_label = text_label(
             tip="SAM2 offers three masks; the score is its own estimate, not a confidence"
         )
-        self.cycle_button = button(
-            "Next mask", "Show the next of the three masks (T)", actions["cycle"]
-        )
-        self.accept_button = button(
-            "Accept object",
-            "Keep the outline as an object (Return)",
-            actions["accept"],
-            primary=True,
-        )
-        self.clear_button = button("Clear", "Clear the prompts (Esc)", actions["clear"])
-        self.undo_button = button("Undo", "Undo (Ctrl+Z)", actions["undo"])
-        self.redo_button = button("Redo", "Redo (Ctrl+Shift+Z)", actions["redo"])
+        self.cycle_button = ActionButton(keys, "cycle", "Next mask")
+        self.undo_button = ActionButton(keys, "undo", "Undo")
+        self.redo_button = ActionButton(keys, "redo", "Redo")
+        self.clear_button = ActionButton(keys, "clear", "Clear")
+        self.look_button = ActionButton(keys, "cycle_view", "")
         self.count_label = text_label(tip="Objects accepted in this image")
-        self.object_list = QListWidget()
-        self.object_list.setToolTip("Accepted objects with their area")
-        self.object_list.setMaximumHeight(140)
-        self.delete_button = button(
-            "Delete object", "Delete the object chosen in the list", self._delete_chosen
-        )
+        self.correct_box = CorrectBox(self.shared)
+        self.objects_box = ObjectList(self.shared)
+        self.keys_box = KeysBox(keys, self.viewer, MOUSE_HELP)
         self._fill_body()
+        PanelShortcuts(self, keys)
         self._followed: Annotation | None = None
-        self.session.document_changed.connect(self._show_document)
-        self.session.engine_changed.connect(self._show_prompts)
-        self.viewer.layers.selection.events.active.connect(self._show_prompts)
+        self._connect()
         self._show_document()
         self.shared.annotate_layers.want_prompts()
 
+    def _folds(self) -> dict[str, QWidget]:
+        """Give what is folded away, by title; a box of another module is a line here."""
+        return {
+            "Correct": self.correct_box,
+            "Accepted objects": self.objects_box,
+        }
+
     def _fill_body(self) -> None:
-        objects = QWidget()
-        objects_layout = QVBoxLayout(objects)
-        objects_layout.setContentsMargins(0, 0, 0, 0)
-        objects_layout.addWidget(self.object_list)
-        objects_layout.addWidget(self.delete_button)
         self._work = QWidget()
         work_layout = QVBoxLayout(self._work)
         work_layout.setContentsMargins(0, 0, 0, 0)
         for widget in (
+            self.tools,
             self.resume_button,
             self.accept_button,
             row(self.mask_label, self.cycle_button),
-            row(self.undo_button, self.redo_button, self.clear_button),
+            row(self.undo_button, self.redo_button, self.clear_button, self.look_button),
             self.count_label,
-            fold("Accepted objects", objects),
         ):
             work_layout.addWidget(widget)
-        for widget in (self.open_button, self.hint, self._work):
+        for widget in (self.open_button, self.hint, self.first_steps, self._work):
             self.body.addWidget(widget)
-        self.body.addWidget(fold("Keys and mouse", form(help_lines(PROMPT_KEYS, MOUSE_HELP))))
+        self.folds = {title: fold(title, box) for title, box in self._folds().items()}
+        for part in self.folds.values():
+            self.body.addWidget(part)
+        self.keys_fold = fold("Keys and mouse", self.keys_box)
+        self.body.addWidget(self.keys_fold)
         self.body.addStretch(1)
 
-    def _resume(self) -> None:
-        self.shared.annotate_layers.start_prompting()
+    def _connect(self) -> None:
+        self.session.document_changed.connect(self._show_document)
+        self.session.engine_changed.connect(self._show_prompts)
+        self.viewer.layers.selection.events.active.connect(self._show_prompts)
+        self.shared.annotate_layers.object_view.changed.connect(self._show_look)
+        self.shared.help_wanted.connect(self._show_help)
+        self._show_look()
+
+    def _show_help(self) -> None:
+        self.keys_fold.expand(animate=False)
+        self.show_widget(self.keys_box)
+
+    def _hints_read(self) -> None:
+        self.shared.memory.remember(hints_read=True)
+
+    def _show_look(self) -> None:
+        self.look_button.setText(LOOKS[self.shared.annotate_layers.object_view.look])
 
     def _show_document(self) -> None:
         annotation = self.session.annotation
+        is_open = annotation is not None
+        self.open_button.setVisible(not is_open)
+        self._work.setVisible(is_open)
+        for part in self.folds.values():
+            part.setVisible(is_open)
+        self.first_steps.setVisible(is_open and not self.shared.memory.state.hints_read)
         if annotation is not None:
             # Loading the model takes seconds: it is ready when the first click comes.
             self.session.start_engine()
@@ -100,38 +125,27 @@ class AnnotatePanel(Panel):
             annotation.candidates_changed.connect(self._show_prompts)
             annotation.objects_changed.connect(self._show_objects)
         self._show_objects()
-        self._show_prompts()
 
     def _show_prompts(self, _event: Any = None) -> None:
         annotation = self.session.annotation
-        is_open = annotation is not None
         candidates = None if annotation is None else annotation.candidates
+        prompting = self.shared.annotate_layers.is_prompting
         self.hint.setText(self._hint(annotation))
-        self.resume_button.setVisible(is_open and not self.shared.annotate_layers.is_prompting)
-        self._work.setVisible(is_open)
+        self.resume_button.setVisible(annotation is not None and not prompting)
         self.accept_button.setEnabled(candidates is not None and not candidates.partial)
         self.cycle_button.setEnabled(candidates is not None)
-        self.clear_button.setEnabled(annotation is not None and not annotation.state.is_empty)
-        self.undo_button.setEnabled(
-            annotation is not None and annotation.history.undo_name is not None
-        )
-        self.redo_button.setEnabled(
-            annotation is not None and annotation.history.redo_name is not None
-        )
-        if annotation is None or candidates is None:
-            self.mask_label.setText("No outline yet")
+        if annotation is None:
             return
-        score = candidates.iou_pred[annotation.choice]
-        rest = "" if candidates.complete else ", not the whole object"
-        if candidates.partial:
-            rest = ", following it…"
-        self.mask_label.setText(
-            f"Mask {annotation.choice + 1} of {len(candidates)}, score {score:.2f}{rest}"
-        )
+        self.clear_button.setEnabled(not annotation.state.is_empty)
+        self.undo_button.setEnabled(annotation.history.undo_name is not None)
+        self.redo_button.setEnabled(annotation.history.redo_name is not None)
+        self.mask_label.setText(mask_text(candidates, annotation.choice))
+        if self.first_steps.isVisible():
+            self.first_steps.follow(annotation)
 
     def _hint(self, annotation: Annotation | None) -> str:
         if annotation is None:
-            return "Open an SEM image to start, or drop it here."
+            return "Open an SEM image to start, or drop images or a folder here."
         if not self.shared.annotate_layers.is_prompting:
             return "Prompting is paused while another layer is selected."
         if annotation.state.is_empty:
@@ -143,25 +157,20 @@ class AnnotatePanel(Panel):
         return "Ctrl+click what does not belong to it, click what is missing; then accept."
 
     def _show_objects(self) -> None:
-        document = self.session.document
-        self.object_list.clear()
-        if document is None:
-            self.count_label.setText("")
-            return
-        objects = document.annotation.objects
-        noun = "object" if len(objects) == 1 else "objects"
-        self.count_label.setText(f"{len(objects)} {noun} accepted" if objects else "")
-        for accepted in objects.values():
-            area = document.area_text(accepted.area_px)
-            item = QListWidgetItem(f"Object {accepted.object_id}: {area}")
-            item.setData(_ID_ROLE, accepted.object_id)
-            self.object_list.addItem(item)
-        self.delete_button.setEnabled(bool(objects))
+        annotation = self.session.annotation
+        self.objects_box.show_objects()
+        count = 0 if annotation is None else len(annotation.objects)
+        noun = "object" if count == 1 else "objects"
+        self.count_label.setText(f"{count:,} {noun} accepted" if count else "")
         self._show_prompts()
 
-    def _delete_chosen(self) -> None:
-        item, annotation = self.object_list.currentItem(), self.session.annotation
-        if item is None or annotation is None:
-            self.session.tell("Choose an object in the list first")
-            return
-        annotation.delete(int(item.data(_ID_ROLE)))
+
+def mask_text(candidates: Candidates | None, choice: int) -> str:
+    """Say which of the masks is shown and how the model scores it."""
+    if candidates is None:
+        return "No outline yet"
+    rest = "" if candidates.complete else ", not the whole object"
+    if candidates.partial:
+        rest = ", following it…"
+    score = candidates.iou_pred[choice]
+    return f"Mask {choice + 1} of {len(candidates)}, score {score:.2f}{rest}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
@@ -33,13 +35,14 @@ BUSY = {EngineState.STARTING, EngineState.LOADING, EngineState.ENCODING}
 class Header(QWidget):
     """What is open, how large a pixel is, what the model is doing."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, open_dialog: Callable[[], None]) -> None:
         super().__init__()
         self._shared, self._session = shared, shared.session
         self.image_label = text_label(tip="The image that is shown")
         self._previous = arrow("‹", "Previous image", lambda: self._session.step(-1))
         self._next = arrow("›", "Next image", lambda: self._session.step(1))
         self._turn = row(self._previous, self._next)
+        self.open_button = button("Open…", "Open other SEM images", open_dialog)
         self.pixel_label = text_label(tip="Size of a pixel and where it is read from")
         self.pixel_field = QDoubleSpinBox()
         self.pixel_field.setDecimals(4)
@@ -68,6 +71,7 @@ class Header(QWidget):
         document = self._session.document
         number, count = self._session.position
         self._turn.setVisible(count > 1)
+        self.open_button.setVisible(document is not None)
         self._pixel_row.setVisible(document is not None and document.image.pixel_size_nm is None)
         self.pixel_label.setVisible(document is None or document.image.pixel_size_nm is not None)
         if document is None:
@@ -116,7 +120,7 @@ class Header(QWidget):
         for line, (name, value) in enumerate(zip(named, values, strict=True)):
             rows.addWidget(QLabel(name), line, 0, Qt.AlignmentFlag.AlignTop)
             rows.addWidget(value, line, 1)
-        rows.addWidget(self._turn, 0, 2)
+        rows.addWidget(row(self._turn, self.open_button), 0, 2)
         rows.addWidget(self._pixel_row, 1, 1, 1, 2)
         rows.addWidget(self._restart, 3, 2)
         layout = QVBoxLayout(self)

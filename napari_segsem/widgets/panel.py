@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidge
 
 from napari_segsem._dialogs import ask_images
 from napari_segsem._sessions import Shared, enter, leave, real_viewer
+from napari_segsem._tasks import soon
 from napari_segsem.widgets.header import Header
 from napari_segsem.widgets.parts import text_label
 
@@ -20,22 +21,30 @@ MINIMUM_WIDTH = 340
 class Panel(QWidget):
     """A dock's content over the session of its viewer.
 
+    Attributes
+    ----------
+    title : str
+        Name in the plugin's menu.
+
     Subclasses fill `body`. psygnal holds their slots weakly, so that a panel need not disconnect.
     """
+
+    title = ""
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self.viewer = real_viewer(napari_viewer)
         self.shared: Shared = enter(self.viewer)
         self.session = self.shared.session
-        self.header = Header(self.shared)
+        self.header = Header(self.shared, self.open_dialog)
         self.footer = text_label(tip="The last message")
         self.body = QVBoxLayout()
         self._lay_out()
         self.setAcceptDrops(True)
         self.session.message.connect(self._show_message)
         # Not a method: the panel no longer exists when this is called.
-        self.destroyed.connect(partial(leave, self.shared))
+        self.destroyed.connect(partial(_gone, self.shared, self.title))
+        self.shared.restorer.panel_opened(self.title)
         self.shared.annotate_layers.adopt_open_image()
 
     def open_dialog(self) -> None:
@@ -53,6 +62,10 @@ class Panel(QWidget):
         self.session.open_files([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
         event.acceptProposedAction()
 
+    def show_widget(self, widget: QWidget) -> None:
+        """Scroll to a part of the panel."""
+        soon(lambda: self._scroll.ensureWidgetVisible(widget))
+
     def _show_message(self, text: str, is_error: bool) -> None:
         self.footer.setText(text)
 
@@ -62,7 +75,7 @@ class Panel(QWidget):
         inner_layout.addWidget(self.header)
         inner_layout.addWidget(_line())
         inner_layout.addLayout(self.body, 1)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -76,6 +89,11 @@ class Panel(QWidget):
         layout.addWidget(self.footer)
         self.setMinimumWidth(MINIMUM_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+
+def _gone(shared: Shared, title: str, *_destroyed: object) -> None:
+    shared.restorer.panel_closed(title)
+    leave(shared)
 
 
 def _line() -> QFrame:

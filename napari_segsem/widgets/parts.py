@@ -21,11 +21,16 @@ def button(
     made.setToolTip(tip)
     made.clicked.connect(_without_arguments(on_click))
     if primary:
-        font = made.font()
-        font.setBold(True)
-        made.setFont(font)
-        made.setMinimumHeight(32)
+        make_primary(made)
     return made
+
+
+def make_primary(made: QPushButton) -> None:
+    """Make a button the first of its panel: taller and bold."""
+    font = made.font()
+    font.setBold(True)
+    made.setFont(font)
+    made.setMinimumHeight(32)
 
 
 def _without_arguments(action: Callable[[], object]) -> Callable[..., None]:

@@ -6,27 +6,29 @@ from collections import Counter
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QFormLayout, QLabel, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
 from napari_segsem._hover import describe, region_text
-from napari_segsem._keymap import REVIEW_KEYS, help_lines
 from napari_segsem._review import Review
 from napari_segsem._review_layers import source_text
 from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
+from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.panel import Panel
-from napari_segsem.widgets.parts import arrow, button, fold, form, row, text_label
+from napari_segsem.widgets.parts import arrow, button, fold, row, text_label
 from napari_segsem.widgets.region_table import RegionTable
+from napari_segsem.widgets.shortcuts import PanelShortcuts
 
 SLIDER_MS = 50
 
 
 class ReviewPanel(Panel):
     """From an image to decided, exported contours."""
+
+    title = "Review and export"
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
@@ -48,10 +50,7 @@ class ReviewPanel(Panel):
         self.export_box = ExportBox(self.shared)
         self._results = self._make_results()
         self._fill_body()
-        for key in REVIEW_KEYS:
-            shortcut = QShortcut(QKeySequence(key.qt), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(actions[key.action])
+        PanelShortcuts(self, self.shared.review_keys)
         self._followed: Review | None = None
         self._connect()
         self._show_review()
@@ -78,7 +77,7 @@ class ReviewPanel(Panel):
         more_layout = QFormLayout(more)
         more_layout.setContentsMargins(0, 0, 0, 0)
         more_layout.addRow("Method", self.extract_box.method)
-        more_layout.addRow(form(help_lines(REVIEW_KEYS)))
+        more_layout.addRow(KeysBox(self.shared.review_keys, self.viewer))
         self.empty_hint = text_label()
         for widget in (self.open_button, self.empty_hint, self.extract_box):
             self.body.addWidget(widget)

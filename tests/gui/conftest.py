@@ -37,6 +37,20 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Settings of the plugin in a folder of this test, as napari's own fixture has them."""
+    from napari import settings
+
+    folder = tmp_path / "settings"
+    folder.mkdir()
+    monkeypatch.setattr(settings, "_CFG_PATH", str(folder / "settings.yaml"))
+    monkeypatch.setenv("SEGSEM_CONFIG_HOME", str(folder))
+    settings._clear_plugin_settings_cache()
+    yield folder
+    settings._clear_plugin_settings_cache()
+
+
+@pytest.fixture(autouse=True)
 def no_child_survives(display: None) -> Iterator[None]:
     """No test may leave a process behind."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
@@ -123,12 +137,15 @@ class Hand:
         held = Qt.KeyboardModifier.NoModifier if modifier is None else modifier
         self._qtbot.mouseClick(self.canvas, Qt.MouseButton.LeftButton, held, self.at(row, col))
 
-    def drag(self, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    def drag(
+        self, start: tuple[float, float], stop: tuple[float, float], modifier: Any = None
+    ) -> None:
         from qtpy.QtCore import QEvent, QPointF, Qt
         from qtpy.QtGui import QMouseEvent
         from qtpy.QtWidgets import QApplication
 
-        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        left = Qt.MouseButton.LeftButton
+        none = Qt.KeyboardModifier.NoModifier if modifier is None else modifier
         self._qtbot.mousePress(self.canvas, left, none, self.at(*start))
         for part in np.linspace(0.2, 1, 5):
             point = self.at(*(np.array(start) * (1 - part) + np.array(stop) * part))

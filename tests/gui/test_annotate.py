@@ -106,9 +106,11 @@ def test_the_list_deletes_too(panel: Any, hand: Any, until: Any) -> None:
     hand.click(65, 195)
     until(lambda: has_outline(panel))
     panel.accept_button.click()
-    assert "px²" in panel.object_list.item(0).text()
-    panel.object_list.setCurrentRow(0)
-    panel.delete_button.click()
+    objects = panel.objects_box
+    first = objects.rows.index(0)
+    assert "px²" in objects.rows.data(first)
+    objects.view.setCurrentIndex(first)
+    objects.delete_button.click()
     assert not panel.session.annotation.objects
 
 

@@ -256,7 +256,7 @@ def test_hover_tells_position_and_reason(reviewed: Any, viewer: Any, hand: Any) 
     assert "grey" in text
     assert "Region 2: Sauvola, confidence 0.60: low contrast" in text
     status = viewer.layers["SegSEM regions"].get_status((100 * 2.5, 60 * 2.5), world=True)
-    assert "low contrast" in status["value"]
+    assert "low contrast" in status["coordinates"]
 
 
 def test_review_keys_need_review(reviewed: Any, viewer: Any, hand: Any) -> None:
