@@ -42,8 +42,8 @@ def measured(*arguments: str | int) -> dict[str, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "scale", "least_regions", "options"),
-    [(4096, 5.0, 250, ["--fallback-only"])],
-    ids=["threshold"],
+    [(2048, 2.0, 400, []), (4096, 5.0, 250, ["--fallback-only"])],
+    ids=["model", "threshold"],
 )
 def test_memory_by_the_pixel(side, scale, least_regions, options):
     small = measured("--side", SMALL_SIDE_PX, *options)
