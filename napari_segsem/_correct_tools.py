@@ -50,7 +50,8 @@ class StrokeTool:
         if not _is_on_sample(document, start):
             self._session.tell("That is outside the image: start on the sample")
             return
-        modifiers = {str(name) for name in event.modifiers}
+        held = event.modifiers
+        modifiers = {name for name in (*MINUS_MODIFIERS, ALL_MODIFIER) if name in held}
         stroke = self._begin(document, start, modifiers)
         if stroke is None:
             return

@@ -63,12 +63,21 @@ def fill(document: Document, point_rc: tuple[int, int]) -> Plan:
     """Fill the hole at a pixel, or all holes of the object there."""
     annotation = document.annotation
     object_id = int(annotation.labels[point_rc])
-    ids = [object_id] if object_id else _around_point(annotation, point_rc)
+    if object_id:
+        return fill_all(document, object_id)
+    ids = _around_point(annotation, point_rc)
     if not ids:
         raise EditError("No object has a hole here: point at the hole, or at its object")
     window = _window([annotation.objects[i] for i in ids], 0, document)
-    at = None if object_id else _inside(point_rc, window)
+    at = _inside(point_rc, window)
     return Plan("filled hole", window, lambda labels: _filled(labels, ids, at))
+
+
+def fill_all(document: Document, object_id: int) -> Plan:
+    """Fill all holes of an object."""
+    known = _object(document.annotation, object_id)
+    window = _window([known], 0, document)
+    return Plan("filled hole", window, lambda labels: _filled(labels, [object_id], None))
 
 
 def cut(document: Document, path_rc: PointsRC, width_px: float, *, keep_pieces: bool) -> Plan:

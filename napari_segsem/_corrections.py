@@ -50,6 +50,10 @@ class Corrections:
         """Fill the hole at a pixel, or all holes of the object there."""
         self._submit(lambda document: plans.fill(document, point_rc))
 
+    def fill_all(self, object_id: int) -> None:
+        """Fill all holes of an object."""
+        self._submit(lambda document: plans.fill_all(document, object_id))
+
     def cut(self, path_rc: PointsRC, width_px: float, *, keep_pieces: bool = True) -> None:
         """Cut objects apart along a line."""
         self._submit(
