@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels, Points, Vectors
+from napari.layers import Image, Labels, Layer, Points, Vectors
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from napari_segsem._document import Document
@@ -25,6 +25,10 @@ FILLS = "SegSEM objects, filled"
 PREVIEW = "SegSEM preview"
 BOX = "SegSEM box"
 PROMPTS = "SegSEM prompts"
+PROPOSALS = "SegSEM proposals"
+SCORES = "SegSEM scores"
+ASKED = "SegSEM boxes and polygons"
+HOVER = "SegSEM hover"
 REGIONS = "SegSEM regions"
 DOUBTFUL = "SegSEM doubtful"
 CURRENT = "SegSEM current region"
@@ -32,6 +36,11 @@ CONTOURS = {source: f"SegSEM contours: {SOURCE_STYLES[source].label}" for source
 
 PREVIEW_COLOR = "#F0E442"
 """Yellow of the same Okabe-Ito palette: nothing else is drawn in it."""
+
+PROPOSAL_COLOR = "#56B4E9"
+"""Light blue: offered, not accepted."""
+
+HOVER_OPACITY = 0.45
 
 OBJECT_COLOR = SOURCE_STYLES[Source.SAM2].color
 CURRENT_COLOR = "#FFFFFF"
@@ -184,3 +193,33 @@ def segments(line_rc: PointsRC, *, closed: bool = False) -> npt.NDArray[np.float
     """Polyline (K, 2) as napari vectors (K - 1, 2, 2): start and step."""
     line = np.vstack([line_rc, line_rc[:1]]) if closed else np.asarray(line_rc)
     return np.stack([line[:-1], np.diff(line, axis=0)], axis=1)
+
+
+def scores_layer() -> Points:
+    """Scores of proposals: text without marks."""
+    layer = Points(
+        np.zeros((0, 2)),
+        ndim=2,
+        name=SCORES,
+        size=0.01,
+        opacity=1.0,
+        features={"score": np.zeros(0, dtype=object)},
+        text={"string": "{score}", "color": PROPOSAL_COLOR, "size": 9},
+    )
+    layer.canvas_size_limits = (0, 1)
+    return layer
+
+
+def _hover_layer() -> Labels:
+    layer = labels_layer(HOVER, np.zeros((1, 1), np.uint8), PREVIEW_COLOR, 0)
+    layer.opacity = HOVER_OPACITY
+    return layer
+
+
+PROPOSAL_LAYERS: Mapping[str, Callable[[], Layer]] = {
+    PROPOSALS: lambda: labels_layer(PROPOSALS, np.zeros((1, 1), np.uint8), PROPOSAL_COLOR, 0),
+    SCORES: scores_layer,
+    ASKED: lambda: lines_layer(ASKED, PREVIEW_COLOR),
+    HOVER: _hover_layer,
+}
+"""Layers that are made when they are first needed, by name."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_segsem._document import Document
 from napari_segsem._session import Session
 from segsem.core.types import BoxRC
 from segsem.segmentation.prompts import BACKGROUND, FOREGROUND
@@ -48,29 +49,25 @@ class PromptMouse:
         while event.type == "mouse_move":
             end = layer.world_to_data(event.position)
             if self._is_drag(start, end):
-                self._show_box(_box(start, end))
+                self._show_box(box_between(start, end))
             yield
         # The last moves may have been left out: the release says where the mouse is.
         end = layer.world_to_data(event.position)
         if self._is_drag(start, end):
-            self._box_done(_box(start, end))
+            self._box_done(box_between(start, end))
         else:
             self._click_done(start, minus=bool(modifiers & MINUS_MODIFIERS))
 
     def _is_drag(self, start: Any, end: Any) -> bool:
-        moved = np.abs(np.subtract(end, start))
-        threshold = self._screen_px(DRAG_PX)
-        return bool(moved.max() > threshold and moved.min() > threshold / 2)
+        return is_drag(start, end, self._screen_px(DRAG_PX))
 
     def _box_done(self, box: BoxRC) -> None:
         document = self._session.document
         if document is None:
             return
-        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
-        row0, row1 = np.clip((box[0], box[2]), top, bottom - 1)
-        col0, col1 = np.clip((box[1], box[3]), 0, width - 1)
-        if row1 > row0 and col1 > col0:
-            document.annotation.set_box((float(row0), float(col0), float(row1), float(col1)))
+        inside = on_sample(document, box)
+        if inside is not None:
+            document.annotation.set_box(inside)
         else:
             self._show_box(document.annotation.state.box_rc)
             self._session.tell("That box is outside the image: drag it over the sample")
@@ -79,14 +76,48 @@ class PromptMouse:
         document = self._session.document
         if document is None:
             return
-        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
-        row, col = float(at[0]), float(at[1])
-        if not (top - 0.5 <= row < bottom - 0.5 and -0.5 <= col < width - 0.5):
+        point = float(at[0]), float(at[1])
+        if not is_on_sample(document, point):
             self._session.tell("That is outside the image: click on the sample")
-            return
-        document.annotation.add_point((row, col), BACKGROUND if minus else FOREGROUND)
+        elif not settle_proposal(document, point, minus=minus):
+            document.annotation.add_point(point, BACKGROUND if minus else FOREGROUND)
 
 
-def _box(start: Any, end: Any) -> BoxRC:
+def is_drag(start: Any, end: Any, threshold: float) -> bool:
+    """Whether the mouse moved far enough, along both axes, for a box."""
+    moved = np.abs(np.subtract(end, start))
+    return bool(moved.max() > threshold and moved.min() > threshold / 2)
+
+
+def box_between(start: Any, end: Any) -> BoxRC:
+    """Box with two points as opposite corners."""
     (row0, col0), (row1, col1) = np.sort(np.stack([start, end]), axis=0)
+    return float(row0), float(col0), float(row1), float(col1)
+
+
+def settle_proposal(document: Document, at: tuple[float, float], *, minus: bool) -> bool:
+    """Accept the proposal at a point, or reject it; tell whether there is one."""
+    annotation = document.annotation
+    found = annotation.proposals.at(round(at[0]), round(at[1]))
+    if found is None:
+        return False
+    if minus or not annotation.accept_proposals([found.key]):
+        # Or all of it belongs to others already.
+        annotation.reject_proposal(found.key)
+    return True
+
+
+def is_on_sample(document: Document, at: tuple[float, float]) -> bool:
+    """Whether a point lies in the image, and not on its data bar."""
+    (top, bottom), width = document.image.valid_rows, document.image.shape[1]
+    return top - 0.5 <= at[0] < bottom - 0.5 and -0.5 <= at[1] < width - 0.5
+
+
+def on_sample(document: Document, box: BoxRC) -> BoxRC | None:
+    """Part of a box that lies on the sample; None where there is none."""
+    (top, bottom), width = document.image.valid_rows, document.image.shape[1]
+    row0, row1 = np.clip((box[0], box[2]), top, bottom - 1)
+    col0, col1 = np.clip((box[1], box[3]), 0, width - 1)
+    if row1 <= row0 or col1 <= col0:
+        return None
     return float(row0), float(col0), float(row1), float(col1)

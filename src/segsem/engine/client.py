@@ -6,11 +6,13 @@ client's own reading thread; a GUI hands them to its own thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from segsem.core.exceptions import ModelError
 from segsem.core.mask_patch import MaskPatch
@@ -19,7 +21,7 @@ from segsem.engine.answers import Candidates, EngineState, ModelFacts, StaleAnsw
 from segsem.engine.link import MAX_RESTARTS, EngineLink, Grey, OnState, with_image
 from segsem.engine.mask_fields import BITS, TAKEN, answers_of, joined, placed, with_questions
 from segsem.engine.messages import Message
-from segsem.engine.pending import converted
+from segsem.engine.pending import Later, converted
 from segsem.engine.requests import Request
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.questions import ObjectAnswer, Question
@@ -127,7 +129,7 @@ class EngineClient(EngineLink):
         self,
         image_id: str,
         known: MaskPatch,
-        taken: MaskArray | None = None,
+        taken: MaskArray | Callable[[], MaskArray] | None = None,
         *,
         turned: bool = False,
         on_part: OnRepeat | None = None,
@@ -140,8 +142,9 @@ class EngineClient(EngineLink):
             As `set_image` named it.
         known : MaskPatch
             The object.
-        taken : (H, W) bool, optional
-            Where objects are accepted already, of the image that the engine has.
+        taken : (H, W) bool or callable, optional
+            Where objects are accepted already, of the image that the engine has; or what tells
+            it, called in a thread of the client.
         turned : bool
             Find instances that are turned by quarters, or mirrored, too.
         on_part : callable, optional
@@ -155,9 +158,13 @@ class EngineClient(EngineLink):
             and `ModelError` where the object is not one to look for.
         """
         header = {"request": Request.REPEAT, "image_id": image_id, "mask": placed(known)}
-        arrays = {BITS: joined([known])}
+        arrays: Mapping[str, npt.NDArray[Any]] = {BITS: joined([known])}
         if taken is not None:
-            arrays[TAKEN] = np.packbits(taken)
+
+            def bits() -> npt.NDArray[np.uint8]:
+                return np.packbits(taken() if callable(taken) else taken)
+
+            arrays = ChainMap(dict(arrays), Later(TAKEN, bits))  # type: ignore[arg-type]
         request = Message({**header, "turned": turned}, arrays)
 
         def part(answers: list[ObjectAnswer], header: dict[str, Any]) -> None:
