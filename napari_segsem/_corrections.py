@@ -102,10 +102,11 @@ class Corrections:
             return
         self._busy = True
         before = document.annotation.labels[plan.window].copy()
+        known = set(document.annotation.objects)
 
         def done(correction: Correction) -> None:
             self._busy = False
-            if not _is_current(document.annotation, plan.window, before, correction):
+            if not _is_current(document.annotation, plan.window, before, known, correction):
                 self._again(document, start, tries - 1)
             else:
                 self._apply(document, plan, correction)
@@ -141,9 +142,12 @@ def _worked_out(plan: Plan, before: LabelArray) -> Correction:
 
 
 def _is_current(
-    annotation: Annotation, window: Slices, before: LabelArray, correction: Correction
+    annotation: Annotation,
+    window: Slices,
+    before: LabelArray,
+    known: set[int],
+    correction: Correction,
 ) -> bool:
-    """Whether a correction still fits: its part is as it was, and no id is taken since."""
-    new = set(np.unique(correction.after).tolist()) - set(np.unique(before).tolist()) - {0}
-    taken = any(object_id in annotation.objects for object_id in new)
+    """Whether a correction still fits: its part is as it was, and no new id is taken since."""
+    taken = any(i in annotation.objects for i in correction.made if i not in known)
     return not taken and bool(np.array_equal(annotation.labels[window], before))
