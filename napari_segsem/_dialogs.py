@@ -15,6 +15,12 @@ def ask_images(parent: QWidget) -> list[Path]:
     return [Path(name) for name in names]
 
 
+def ask_folder(parent: QWidget) -> Path | None:
+    """Ask for a folder of images, or a project; None if the dialog is left."""
+    name = QFileDialog.getExistingDirectory(parent, "Open a folder of images, or a project")
+    return Path(name) if name else None
+
+
 def ask_export_folder(parent: QWidget) -> Path | None:
     """Ask for the folder to export into; None if the dialog is left."""
     name = QFileDialog.getExistingDirectory(parent, "Export contours into this folder")

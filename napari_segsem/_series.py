@@ -126,9 +126,34 @@ class Series:
             in_training_set=row is not None and row.training,
         )
 
-    def entries(self) -> list[SeriesEntry]:
-        """How far all images are."""
-        return [self.entry(index) for index in range(len(self))]
+    @property
+    def is_done(self) -> bool:
+        """Whether the image shown is marked as done."""
+        row = self._current_row()
+        return row is not None and row.done
+
+    @property
+    def is_in_training_set(self) -> bool:
+        """Whether the image shown is in the training set."""
+        row = self._current_row()
+        return row is not None and row.training
+
+    @property
+    def paths(self) -> list[Path | None]:
+        """Where the images are; None for one that comes from no file."""
+        return [key if isinstance(key, Path) else None for key in self._documents.keys]
+
+    def count_done(self) -> int:
+        """Count the images that are marked as done."""
+        project, keys = self.project, self._documents.keys
+        if project is None:
+            return 0
+        done = {project.images.path_of(row) for row in project.images if row.done}
+        in_memory = {key for key in keys if self._documents.in_memory(key) is not None}
+        rows = [self._row(key) for key in in_memory]
+        return sum(row is not None and row.done for row in rows) + len(
+            done.intersection(keys) - in_memory
+        )
 
     def open(self, paths: Sequence[Path]) -> None:
         """Open images, a folder, a manifest or a project.
@@ -169,6 +194,27 @@ class Series:
         self._open_inputs(place.inputs, place.current)
         return True
 
+    def come_back(self, path: Path) -> None:
+        """Open an image of an earlier visit, with its series if one stopped there."""
+        if self._workplace is None:
+            self.open([path])
+            return
+        workplace = self._workplace
+        workplace.start()
+        self._wish += 1
+        wish = self._wish
+
+        def opened(_project: Project | None) -> None:
+            if wish != self._wish or self._closed:
+                return
+            place = self.last_place
+            if place is not None and Path(place.current) == path:
+                self._open_inputs(place.inputs, place.current)
+            else:
+                self._documents.open_files([path])
+
+        self._background(lambda: workplace.project, opened, self._tell_error)
+
     @property
     def last_place(self) -> Place | None:
         """Where one stopped in this project; None where it is not open, or is new."""
@@ -195,21 +241,21 @@ class Series:
 
     def toggle_done(self) -> None:
         """Mark the image shown as done, or take the mark back."""
-        row, document = self._current_row(), self._documents.current
+        document = self._documents.current
         if document is None or self._workplace is None:
             self._tell("Open an image first")
             return
-        done = row is None or not row.done
+        done = not self.is_done
         if self._workplace.mark(document, done=done):
             self._tell("Marked as done" if done else "No longer marked as done")
 
     def toggle_training(self) -> None:
         """Put the image shown into the training set, or take it out."""
-        row, document = self._current_row(), self._documents.current
+        document = self._documents.current
         if document is None or self._workplace is None:
             self._tell("Open an image first")
             return
-        inside = row is not None and row.training
+        inside = self.is_in_training_set
         if not inside and not document.annotation.objects:
             self._tell("Accept an object first: an image without objects teaches nothing")
             return

@@ -98,6 +98,10 @@ class Workplace:
         """The project, if it is open by now."""
         return self._project
 
+    def thumbnail_folder(self) -> Path | None:
+        """Where small pictures are kept; None while no project is open."""
+        return None if self._project is None else self._project.folder / "thumbnails"
+
     def start(self) -> None:
         """Open the project in the background and take over what a crash has left; once."""
         if not self._started and not self._closed:
