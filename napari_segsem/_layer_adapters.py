@@ -60,6 +60,8 @@ class AnnotateLayers:
         self._layers: dict[str, Any] = {}
         toolbox.add(PromptMouse(session, self.screen_px, self._show_box))
         self._rest = Pause(REST_MS)
+        self._move_watchers: list[Callable[[tuple[float, float]], None]] = []
+        self._double_click_watchers: list[Callable[[], None]] = []
         self._prompts_wanted = False
         session.document_changed.connect(self._show)
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -86,6 +88,15 @@ class AnnotateLayers:
             prompts.mode = "pan_zoom"
             prompts.mouse_pan = False
             self._viewer.layers.selection.active = prompts
+
+    def watch_mouse(
+        self,
+        on_move: Callable[[tuple[float, float]], None],
+        on_double_click: Callable[[], None],
+    ) -> None:
+        """Tell where the mouse is in the image while it prompts, as (row, column)."""
+        self._move_watchers.append(on_move)
+        self._double_click_watchers.append(on_double_click)
 
     def pause(self) -> None:
         """Take prompts and objects out of sight: the review has colours of its own."""
@@ -171,11 +182,18 @@ class AnnotateLayers:
             if name == _layers.PROMPTS:
                 layer.mouse_drag_callbacks.append(self._toolbox.on_press)
                 layer.mouse_move_callbacks.append(self._on_move)
+                layer.mouse_double_click_callbacks.append(self._on_double_click)
                 bind_hold_to_pan(layer)
 
     def _on_move(self, layer: Any, event: Any) -> None:
         row, col = (float(value) for value in layer.world_to_data(event.position))
+        for watch in self._move_watchers:
+            watch((row, col))
         self._rest.restart(lambda: self._session.look_at((row, col)))
+
+    def _on_double_click(self, _layer: Any, _event: Any) -> None:
+        for watch in self._double_click_watchers:
+            watch()
 
     def _prompt_layers(self, document: Document) -> dict[str, Callable[[], Any]]:
         return {

@@ -59,6 +59,7 @@ class PromptTool:
         document = self._session.document
         minus = bool({str(name) for name in event.modifiers} & MINUS_MODIFIERS)
         path = [_point(layer, event)]
+        self._pressed()
         if document is None or not self._may_begin(document, path[0]):
             return
         yield
@@ -76,6 +77,9 @@ class PromptTool:
                 self._clicked(document, path[0], minus=minus)
         else:
             self._dragged(document, path, minus=minus)
+
+    def _pressed(self) -> None:
+        """Note that the button went down."""
 
     def _may_begin(self, document: Document, start: Point) -> bool:
         if is_on_sample(document, start):
@@ -138,6 +142,19 @@ class Polygon(PromptTool):
     """Clicks around the object; a double-click, Return, or a click on the first one closes it."""
 
     name = "polygon"
+
+    def __init__(
+        self,
+        session: Session,
+        screen_px: Callable[[float], float],
+        show_lines: ShowLines,
+        pressed: Callable[[], None],
+    ) -> None:
+        super().__init__(session, screen_px, show_lines)
+        self._on_pressed = pressed
+
+    def _pressed(self) -> None:
+        self._on_pressed()
 
     def _clicked(self, document: Document, at: Point, *, minus: bool) -> None:
         annotation = document.annotation

@@ -56,8 +56,11 @@ class Proposing:
         self.layers = ProposalLayers(viewer, session, adopt, layers.screen_px)
         self.turned = False
         """Whether others may be turned by quarters, or mirrored."""
-        for make in (Boxes, Scribble, Polygon):
-            toolbox.add(make(session, layers.screen_px, self.layers.show_lines))
+        self._camera: tuple[float, Any] | None = None
+        show = self.layers.show_lines
+        toolbox.add(Boxes(session, layers.screen_px, show))
+        toolbox.add(Scribble(session, layers.screen_px, show))
+        toolbox.add(Polygon(session, layers.screen_px, show, self._remember_camera))
         layers.watch_mouse(self._on_move, self._on_double_click)
         self.actions: Actions = {
             **{name: self._taking(name) for name in TOOL_HINTS},
@@ -181,4 +184,12 @@ class Proposing:
     def _on_double_click(self) -> None:
         annotation = self._session.annotation
         if annotation is not None and self._toolbox.name == "polygon":
+            # napari zoomed already: a double-click that ends a polygon is not meant for that.
+            if self._camera is not None:
+                camera = self._viewer.scene.camera
+                camera.zoom, camera.center = self._camera
             annotation.close_polygon()
+
+    def _remember_camera(self) -> None:
+        camera = self._viewer.scene.camera
+        self._camera = camera.zoom, camera.center
