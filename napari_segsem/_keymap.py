@@ -53,6 +53,13 @@ PROMPT_KEYS: tuple[Key, ...] = (
         "Prompt: click on objects, drag boxes around them",
         anywhere=True,
     ),
+    Key("Shift-Q", "boxes", "Boxes: drag one around each of many objects"),
+    Key("Shift-S", "scribble", "Scribble: draw along the object"),
+    Key("Shift-P", "polygon", "Polygon: click around the object"),
+    Key("Shift-I", "refine", "Let the model improve the object under the mouse"),
+    Key("R", "repeat", "Find the others like this object"),
+    Key("Shift-Enter", "accept_all", "Accept all proposals"),
+    Key("Shift-H", "preview", "Preview under the mouse, on or off", group="View"),
     Key("T", "cycle", "Next of the three masks"),
     Key(
         "Enter",
@@ -130,7 +137,21 @@ CORRECT_KEYS: tuple[Key, ...] = (
 )
 """Corrections of accepted objects."""
 
-ANNOTATE_KEYS: tuple[Key, ...] = (*PROMPT_KEYS, *CORRECT_KEYS, *VIEW_KEYS)
+SERIES_KEYS: tuple[Key, ...] = (
+    Key("N", "next_image", "Next image", group="Series"),
+    Key("Shift-N", "previous_image", "Previous image", group="Series"),
+    Key("Shift-W", "next_unfinished", "Next image that is not done", group="Series"),
+    Key("W", "image_done", "Mark the image as done, or take the mark back", group="Series"),
+    Key(
+        "Shift-T",
+        "to_training_set",
+        "Put the image into the training set, or take it out",
+        group="Series",
+    ),
+)
+"""Images one after another, and what becomes of them."""
+
+ANNOTATE_KEYS: tuple[Key, ...] = (*PROMPT_KEYS, *CORRECT_KEYS, *SERIES_KEYS, *VIEW_KEYS)
 """All that Annotate binds on its layers."""
 
 HOLD_TO_PAN = "Space"
@@ -164,6 +185,7 @@ MOUSE_HELP = (
     ("Click", "Belongs to the object (+)"),
     ("Ctrl+click or Alt+click", "Does not belong to it (−)"),
     ("Drag", "Box around the object"),
+    ("Click on a proposal", "Accept it; with Ctrl: reject it"),
     ("Hold Space and drag", "Move the image"),
     ("Wheel", "Zoom"),
 )

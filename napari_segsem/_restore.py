@@ -56,6 +56,11 @@ class Restorer:
         object_view.changed.connect(self._keep_look)
         session.document_changed.connect(self._keep_image)
 
+    @property
+    def panels(self) -> tuple[str, ...]:
+        """Names of the panels that are open."""
+        return tuple(self._panels)
+
     def panel_opened(self, name: str) -> None:
         """Note an open panel; with the first one the others come back."""
         self._panels.append(name)
@@ -94,7 +99,7 @@ class Restorer:
         path = Path(self._wanted.image) if self._wanted.image else None
         if path is not None and self._session.document is None and not self._has_image():
             if path.is_file():
-                self._session.open_files([path])
+                self._session.series.come_back(path)
             else:
                 self._session.tell(f"The last image is not there any more: {path}")
 

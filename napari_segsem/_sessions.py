@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error
 from psygnal import Signal
 
 from napari_segsem._actions import prompt_actions, review_actions, view_actions
+from napari_segsem._actions_series import series_actions
 from napari_segsem._correct import Correct
 from napari_segsem._extraction import ExtractionRun
 from napari_segsem._hover import StatusBar
@@ -19,11 +20,14 @@ from napari_segsem._key_settings import user_keys
 from napari_segsem._layer_adapters import AnnotateLayers
 from napari_segsem._memory import WAIT_MS, Memory
 from napari_segsem._object_view import LOOK_TEXTS
+from napari_segsem._proposing import Proposing
 from napari_segsem._restore import Restorer
 from napari_segsem._review_layers import ReviewLayers
 from napari_segsem._session import Session
 from napari_segsem._tasks import Pause, in_gui_thread, run_in_background
+from napari_segsem._thumbnails import Thumbnails
 from napari_segsem._toolbox import Toolbox
+from napari_segsem._training_set import TrainingSet
 from napari_segsem._workplace import Workplace
 
 
@@ -34,11 +38,10 @@ class Shared:
     """Somebody asks for the keys."""
 
     def __init__(self, viewer: Any) -> None:
-        self.session = Session(
-            in_gui_thread,
-            background=run_in_background,
-            workplace=Workplace(run_in_background),
-        )
+        workplace = Workplace(run_in_background)
+        self.session = Session(in_gui_thread, background=run_in_background, workplace=workplace)
+        self.training_set = TrainingSet(workplace, self.session.series, run_in_background)
+        self.thumbnails = Thumbnails(run_in_background, workplace.thumbnail_folder)
         self.extraction = ExtractionRun(self.session)
         self.toolbox = Toolbox()
         self.prompt_actions = prompt_actions(
@@ -47,6 +50,7 @@ class Shared:
         self.prompt_actions |= view_actions(
             self.session, self._cycle_look, lambda: self.help_wanted.emit()
         )
+        self.prompt_actions |= series_actions(self.session)
         self.review_actions = review_actions(
             self.session, lambda: self.review_layers.go_to_current()
         )
@@ -61,6 +65,15 @@ class Shared:
             viewer, self.session, self.toolbox, self.annotate_layers, run_in_background
         )
         self.prompt_actions |= self.correct.actions
+        self.proposing = Proposing(
+            viewer,
+            self.session,
+            self.toolbox,
+            self.annotate_layers,
+            partial(self._adopt, self.keys),
+            self.prompt_actions,
+        )
+        self.prompt_actions |= self.proposing.actions
         self.review_layers = ReviewLayers(
             viewer,
             self.session,
@@ -78,8 +91,11 @@ class Shared:
         """End the child processes and let go of the viewer."""
         self.extraction.cancel()
         self.restorer.close()
+        self.thumbnails.close()
+        self.training_set.close()
         self.session.close()
         self.annotate_layers.close()
+        self.proposing.close()
         self.review_layers.close()
         self.keys.close()
         self.review_keys.close()

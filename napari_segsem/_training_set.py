@@ -5,6 +5,7 @@ from __future__ import annotations
 from psygnal import Signal
 
 from napari_segsem._documents import Background
+from napari_segsem._series import Series
 from napari_segsem._workplace import Workplace
 from segsem.core.progress import run_to_completion
 from segsem.dataset.training_set import TrainingSummary, member_rows, summarise
@@ -16,17 +17,19 @@ class TrainingSet:
     Parameters
     ----------
     workplace : Workplace
+    series : Series
     background : callable
         Where it is looked through.
     """
 
     changed = Signal()
 
-    def __init__(self, workplace: Workplace, background: Background) -> None:
-        self._workplace, self._background = workplace, background
+    def __init__(self, workplace: Workplace, series: Series, background: Background) -> None:
+        self._workplace, self._series, self._background = workplace, series, background
         self.summary = TrainingSummary()
         self._busy = self._again = self._closed = False
         workplace.changed.connect(self.look)
+        series.entry_changed.connect(self._edited)
         self.look()
 
     def look(self) -> None:
@@ -41,13 +44,20 @@ class TrainingSet:
             self._take(TrainingSummary())
             return
         self._busy = True
+        live = self._workplace.live_objects()
         self._background(
-            lambda: run_to_completion(summarise(project)), self._looked, lambda message: self._end()
+            lambda: run_to_completion(summarise(project, live)),
+            self._looked,
+            lambda message: self._end(),
         )
 
     def close(self) -> None:
         """Look no more."""
         self._closed = True
+
+    def _edited(self, _index: int) -> None:
+        if self._series.is_in_training_set:
+            self.look()
 
     def _looked(self, summary: TrainingSummary) -> None:
         if not self._closed:

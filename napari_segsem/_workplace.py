@@ -21,6 +21,7 @@ from napari_segsem._document import Document
 from napari_segsem._documents import Background
 from segsem.core.exceptions import InputError, SegSemError
 from segsem.core.progress import run_to_completion
+from segsem.dataset.training_set import MemberObjects
 from segsem.project.annotation_store import AnnotationStore
 from segsem.project.default_folder import NAME, open_default
 from segsem.project.image_table import ImageRow
@@ -196,6 +197,16 @@ class Workplace:
         self._after_record(kept)
         self.changed.emit()
         return True
+
+    def live_objects(self) -> dict[str, MemberObjects]:
+        """Objects of the images that are open, by image id: ahead of all files."""
+        return {
+            kept.image_id: MemberObjects(
+                document.annotation.objects, document.image.shape[1], document.image.valid_rows
+            )
+            for document, kept in self._kept.items()
+            if kept.project is self._project
+        }
 
     def leave(self, document: Document) -> None:
         """Bring the files of an image up to date: nobody looks at it any more."""

@@ -16,8 +16,11 @@ from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.object_list import ObjectList
 from napari_segsem.widgets.panel import Panel
 from napari_segsem.widgets.parts import button, fold, row, text_label
+from napari_segsem.widgets.repeat_box import RepeatBox
+from napari_segsem.widgets.series_box import SeriesBox
 from napari_segsem.widgets.shortcuts import PanelShortcuts
 from napari_segsem.widgets.tool_row import ToolRow
+from napari_segsem.widgets.training_set_box import TrainingSetBox
 from segsem.engine.answers import Candidates, EngineState
 
 LOOKS = {ObjectLook.OUTLINE: "Outlines", ObjectLook.FILL: "Filled", ObjectLook.OFF: "Hidden"}
@@ -51,6 +54,7 @@ class AnnotatePanel(Panel):
         self.clear_button = ActionButton(keys, "clear", "Clear")
         self.look_button = ActionButton(keys, "cycle_view", "")
         self.count_label = text_label(tip="Objects accepted in this image")
+        self.repeat_box = RepeatBox(self.shared)
         self.correct_box = CorrectBox(self.shared)
         self.objects_box = ObjectList(self.shared)
         self.keys_box = KeysBox(keys, self.viewer, MOUSE_HELP)
@@ -64,8 +68,11 @@ class AnnotatePanel(Panel):
     def _folds(self) -> dict[str, QWidget]:
         """Give what is folded away, by title; a box of another module is a line here."""
         return {
+            "Find the others": self.repeat_box,
             "Correct": self.correct_box,
             "Accepted objects": self.objects_box,
+            "Images": SeriesBox(self.shared),
+            "Training set": TrainingSetBox(self.shared),
         }
 
     def _fill_body(self) -> None:
@@ -124,6 +131,7 @@ class AnnotatePanel(Panel):
             annotation.prompts_changed.connect(self._show_prompts)
             annotation.candidates_changed.connect(self._show_prompts)
             annotation.objects_changed.connect(self._show_objects)
+            annotation.proposals.changed.connect(self._show_prompts)
         self._show_objects()
 
     def _show_prompts(self, _event: Any = None) -> None:
@@ -132,7 +140,9 @@ class AnnotatePanel(Panel):
         prompting = self.shared.annotate_layers.is_prompting
         self.hint.setText(self._hint(annotation))
         self.resume_button.setVisible(annotation is not None and not prompting)
-        self.accept_button.setEnabled(candidates is not None and not candidates.partial)
+        proposed = annotation is not None and bool(annotation.proposals.shown)
+        finished = candidates is not None and not candidates.partial
+        self.accept_button.setEnabled(finished or (candidates is None and proposed))
         self.cycle_button.setEnabled(candidates is not None)
         if annotation is None:
             return
@@ -153,6 +163,10 @@ class AnnotatePanel(Panel):
         if annotation.candidates is None:
             if self.session.engine_state is EngineState.FAILED:
                 return "No outline: see what the engine says above."
+            if annotation.state.polygon_rc and not annotation.state.is_closed:
+                return "Click around the object; a double-click or Return closes the polygon."
+            if not annotation.state.asks:
+                return "Click proposals to accept them, Ctrl+click to reject; or accept all."
             return "Waiting for the outline…"
         return "Ctrl+click what does not belong to it, click what is missing; then accept."
 

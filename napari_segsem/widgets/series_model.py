@@ -88,8 +88,9 @@ class SeriesModel(QAbstractListModel):
             if picture is None:
                 return self._blank
             height, width = picture.shape
-            held = picture.copy()
-            image = QImage(held.data, width, height, width, QImage.Format.Format_Grayscale8)
+            raw = picture.tobytes()
+            image = QImage(raw, width, height, width, QImage.Format.Format_Grayscale8)
+            # A copy: the image only borrows the bytes.
             self._icons[path] = QIcon(QPixmap.fromImage(image.copy()))
         return self._icons[path]
 

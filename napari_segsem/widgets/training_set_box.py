@@ -68,7 +68,7 @@ def state_text(summary: TrainingSummary) -> str:
     if not summary.n_images:
         return "Empty: accept objects, then put the image in"
     if summary.missing:
-        return "Missing: " + "; ".join(summary.missing)
+        return "\n".join(("Missing:", *summary.missing))
     return "; ".join(("Enough to train on", *summary.advice))
 
 

@@ -436,7 +436,7 @@ def test_a_dropped_folder_is_gone_through_by_key(panel: Any, hand: Any, until: A
 def test_the_list_opens_images_and_shows_pictures(panel: Any, until: Any, qtbot: Any) -> None:
     series = box(panel, "series")
     panel.folds["Images"].expand(animate=False)
-    until(series.list.isVisible)
+    panel.show_widget(series.list)
     until(lambda: len(series.model._icons) == 4)
     at = series.list.visualRect(series.model.index(2)).center()
     qtbot.mouseClick(series.list.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -451,9 +451,14 @@ def test_the_training_set_follows_the_key(panel: Any, hand: Any, until: Any) -> 
     panel.session.annotation.add("object", [made])
     hand.key(Qt.Key.Key_T, SHIFT)
     until(lambda: training.count_label.text() == "1 image, 1 object")
-    assert training.state_label.text().startswith("Missing: 3 more images")
+    assert training.state_label.text().startswith("Missing:\n3 more images")
     assert "1 object is cut by the border" in training.notes_label.text()
     assert training.add_button.text() == "Out of the training set"
+    again = Made((30, 5), np.ones((10, 12), dtype=bool), origin)
+    panel.session.annotation.add("object", [again])
+    until(lambda: training.count_label.text() == "1 image, 2 objects")
+    panel.session.annotation.history.undo()
+    until(lambda: training.count_label.text() == "1 image, 1 object")
     training.add_button.click()
     until(lambda: training.state_label.text().startswith("Empty"))
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segsem.core.exceptions import SegSemError
+from segsem.core.exceptions import InputError, SegSemError
 from segsem.core.files import write_json
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
+from segsem.imaging.read import read_image
+from segsem.project.image_table import ImageRow
 from segsem.project.project import Project
-
-if TYPE_CHECKING:
-    from segsem.dataset.training_set import Member
 
 CACHE = "fingerprints.json"
 VERSION = 1
@@ -32,23 +30,40 @@ def fingerprint(image: SEMImage) -> str:
     return hashlib.sha256(f"{grey.shape}".encode() + grey.tobytes()).hexdigest()
 
 
-def content_fingerprint(project: Project, member: Member) -> str:
-    """Fingerprint of a member, remembered in the project by the hash of its file.
+def read_source(row: ImageRow, path: Path | None) -> SEMImage:
+    """Read an image of a project, and make sure that it is the one that was annotated.
+
+    Raises
+    ------
+    InputError
+        If it is not where it was, or is another one now.
+    """
+    if path is None:
+        msg = f"{row.image_id} comes from no file: save it as one, and annotate that"
+        raise InputError(msg)
+    image = read_image(path, pixel_size_nm=row.pixel_size_nm)
+    if image.sha256 != row.sha256:
+        msg = f"{path} is another image than the one that was annotated"
+        raise InputError(msg)
+    return image
+
+
+def content_fingerprint(project: Project, row: ImageRow) -> str:
+    """Fingerprint of an image, remembered in the project by the hash of its file.
 
     Raises
     ------
     InputError
         If the image cannot be read.
     """
-    path = project.folder / CACHE
-    known = _read(path)
-    sha256 = member.row.sha256
-    if sha256 not in known:
-        if member.path is None:
-            return sha256
-        known[sha256] = fingerprint(member.read())
-        _write(path, known)
-    return known[sha256]
+    cache, path = project.folder / CACHE, project.images.path_of(row)
+    known = _read(cache)
+    if row.sha256 not in known:
+        if path is None:
+            return row.sha256
+        known[row.sha256] = fingerprint(read_source(row, path))
+        _write(cache, known)
+    return known[row.sha256]
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -12,13 +12,13 @@ import numpy as np
 from segsem.core.exceptions import InputError
 from segsem.core.progress import Progress
 from segsem.core.types import LabelArray
-from segsem.dataset.content import content_fingerprint
+from segsem.dataset.content import content_fingerprint, read_source
 from segsem.imaging.image import SEMImage
-from segsem.imaging.read import read_image
 from segsem.project.annotation_store import StoredAnnotation
 from segsem.project.image_table import ImageRow
 from segsem.project.label_edit import LabelObject
 from segsem.project.project import Project
+from segsem.project.snapshot import read_regions
 
 FEWEST_IMAGES = 4
 """Three to learn from and one that is held out: with fewer, no image is left to say whether the
@@ -65,26 +65,35 @@ class Member:
         InputError
             If it is not where it was, or is another one now.
         """
-        if self.path is None:
-            msg = f"{self.row.image_id} comes from no file: save it as one, and annotate that"
-            raise InputError(msg)
-        image = read_image(self.path, pixel_size_nm=self.row.pixel_size_nm)
-        if image.sha256 != self.row.sha256:
-            msg = f"{self.path} is another image than the one that was annotated"
-            raise InputError(msg)
-        return image
+        return read_source(self.row, self.path)
 
-    @property
-    def border_objects(self) -> list[int]:
+
+@dataclass(frozen=True, slots=True)
+class MemberObjects:
+    """The objects of a member, without its pixels.
+
+    Attributes
+    ----------
+    objects : mapping of int to LabelObject
+    width_px : int
+    valid_rows : (int, int)
+        Half-open range of rows that show the sample.
+    """
+
+    objects: Mapping[int, LabelObject]
+    width_px: int
+    valid_rows: tuple[int, int]
+
+    def border_ids(self) -> list[int]:
         """Ids of the objects that the field of view cuts."""
-        (top, bottom), width = self.valid_rows, self.shape[1]
+        top, bottom = self.valid_rows
         return [
             known.object_id
             for known in self.objects.values()
             if known.bbox[0] <= top
             or known.bbox[1] <= 0
             or known.bbox[2] >= bottom
-            or known.bbox[3] >= width
+            or known.bbox[3] >= self.width_px
         ]
 
 
@@ -153,8 +162,35 @@ def read_member(project: Project, row: ImageRow) -> Member:
     )
 
 
-def summarise(project: Project) -> Generator[Progress, None, TrainingSummary]:
-    """Look through the training set of a project; its images are read to find duplicates."""
+def read_objects(project: Project, row: ImageRow) -> MemberObjects:
+    """Read the objects of an image as they are now; its label image only where it must be.
+
+    Raises
+    ------
+    InputError
+        If its annotation is damaged.
+    """
+    if not project.journal_path(row.image_id).exists():
+        regions = read_regions(project.annotation_folder(row.image_id))
+        if regions is not None:
+            return MemberObjects(regions.objects, row.shape[1], regions.valid_rows)
+    member = read_member(project, row)
+    return MemberObjects(member.objects, row.shape[1], member.valid_rows)
+
+
+def summarise(
+    project: Project, live: Mapping[str, MemberObjects] | None = None
+) -> Generator[Progress, None, TrainingSummary]:
+    """Look through the training set of a project.
+
+    Each image is read once, to find the same picture in two files.
+
+    Parameters
+    ----------
+    project : Project
+    live : mapping of str to MemberObjects, optional
+        Objects of images that are being worked on, by image id; the others are read.
+    """
     rows = member_rows(project)
     contents: dict[str, list[str]] = {}
     classes: Counter[str] = Counter()
@@ -164,15 +200,15 @@ def summarise(project: Project) -> Generator[Progress, None, TrainingSummary]:
     for number, row in enumerate(rows):
         yield Progress(number, len(rows), row.image_id)
         try:
-            member = read_member(project, row)
-            contents.setdefault(content_fingerprint(project, member), []).append(row.image_id)
+            found = (live or {}).get(row.image_id) or read_objects(project, row)
+            contents.setdefault(content_fingerprint(project, row), []).append(row.image_id)
         except InputError as error:
             problems.append(str(error))
             continue
-        n_objects += len(member.objects)
-        n_border += len(member.border_objects)
-        classes.update(known.class_name for known in member.objects.values())
-        empty += [] if member.objects else [row.image_id]
+        n_objects += len(found.objects)
+        n_border += len(found.border_ids())
+        classes.update(known.class_name for known in found.objects.values())
+        empty += [] if found.objects else [row.image_id]
     duplicates = tuple(tuple(ids) for ids in contents.values() if len(ids) > 1)
     n_different = sum(not set(ids) <= set(empty) for ids in contents.values())
     return TrainingSummary(
@@ -191,14 +227,13 @@ def summarise(project: Project) -> Generator[Progress, None, TrainingSummary]:
 def _missing(n_images: int, n_objects: int) -> list[str]:
     lines = []
     if n_images < FEWEST_IMAGES:
-        more = FEWEST_IMAGES - n_images
+        more = _count(FEWEST_IMAGES - n_images, "more image")
         lines.append(
-            f"{_count(more, 'more image')} with objects: {FEWEST_IMAGES} are the fewest that can "
-            "be divided into images to learn from and one to check on"
+            f"{more} with objects (at least {FEWEST_IMAGES}: some to learn from, one to check on)"
         )
     if n_objects < FEWEST_OBJECTS:
-        more = FEWEST_OBJECTS - n_objects
-        lines.append(f"{_count(more, 'more object')}: {FEWEST_OBJECTS} are the fewest")
+        more = _count(FEWEST_OBJECTS - n_objects, "more object")
+        lines.append(f"{more} (at least {FEWEST_OBJECTS})")
     return lines
 
 

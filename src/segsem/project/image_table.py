@@ -96,6 +96,7 @@ class ImageTable:
         self._by_hash = {row.sha256: row.image_id for row in self._rows.values()}
         self._by_path = {self.path_of(row): row.image_id for row in self._rows.values()}
         self._lock = threading.RLock()
+        self._writing = threading.Lock()
 
     @classmethod
     def read(cls, folder: Path) -> ImageTable:
@@ -183,8 +184,9 @@ class ImageTable:
         ExportError
             If it cannot be written.
         """
-        with self._lock:
-            rows = list(self._rows.values())
+        # Rows may be changed meanwhile: who edits does not wait for the disk.
+        with self._writing:
+            rows = list(self)
             groups = list(dict.fromkeys(name for row in rows for name in row.groups))
             text = io.StringIO(newline="")
             writer = csv.writer(text, lineterminator="\n")
