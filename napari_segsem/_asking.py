@@ -195,7 +195,7 @@ class Asking:
             self._tell_error(str(error))
             return
         proposals.finish()
-        if document is self._shown() and not document.annotation.state.asks:
+        if document is self._shown():
             if proposals.wants_repeat:
                 self._ask_many(document)
             elif answers and answers[0].match is not None:

@@ -57,7 +57,7 @@ class PromptTool:
     def on_press(self, layer: Any, event: Any) -> Iterator[None]:
         """Follow the mouse from press to release."""
         document = self._session.document
-        minus = bool({str(name) for name in event.modifiers} & MINUS_MODIFIERS)
+        minus = bool(set(event.modifiers) & MINUS_MODIFIERS)
         path = [_point(layer, event)]
         self._pressed()
         if document is None or not self._may_begin(document, path[0]):

@@ -137,6 +137,13 @@ class Hand:
         held = Qt.KeyboardModifier.NoModifier if modifier is None else modifier
         self._qtbot.mouseClick(self.canvas, Qt.MouseButton.LeftButton, held, self.at(row, col))
 
+    def double_click(self, row: float, col: float) -> None:
+        from qtpy.QtCore import Qt
+
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        self._qtbot.mouseClick(self.canvas, left, none, self.at(row, col))
+        self._qtbot.mouseDClick(self.canvas, left, none, self.at(row, col))
+
     def drag(
         self, start: tuple[float, float], stop: tuple[float, float], modifier: Any = None
     ) -> None:
