@@ -21,6 +21,9 @@ from segsem.engine.answers import EngineState
 
 LARGEST_NM = 100_000.0
 
+MAY_BREAK = "\u200b"
+"""Names of images have no spaces to break a line at."""
+
 STATES = {
     EngineState.STOPPED: "starts with the first prompt",
     EngineState.STARTING: "starting…",
@@ -80,7 +83,8 @@ class Header(QWidget):
             return
         height, width = document.image.shape
         of = f" ({number} of {count})" if count > 1 else ""
-        self.image_label.setText(f"{document.image.name}{of}, {width} × {height} px")
+        name = document.image.name.replace("_", f"_{MAY_BREAK}")
+        self.image_label.setText(f"{name}{of}, {width} × {height} px")
         size = document.image.pixel_size_nm
         if size is not None:
             source = document.image.pixel_size_source
@@ -119,7 +123,7 @@ class Header(QWidget):
         values = (self.image_label, self.pixel_label, self.model_label, self.engine_label)
         for line, (name, value) in enumerate(zip(named, values, strict=True)):
             rows.addWidget(QLabel(name), line, 0, Qt.AlignmentFlag.AlignTop)
-            rows.addWidget(value, line, 1)
+            rows.addWidget(value, line, 1, Qt.AlignmentFlag.AlignTop)
         rows.addWidget(row(self._turn, self.open_button), 0, 2)
         rows.addWidget(self._pixel_row, 1, 1, 1, 2)
         rows.addWidget(self._restart, 3, 2)

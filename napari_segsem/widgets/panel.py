@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsem._dialogs import ask_images
@@ -16,6 +16,9 @@ from napari_segsem.widgets.header import Header
 from napari_segsem.widgets.parts import text_label
 
 MINIMUM_WIDTH = 340
+
+TITLE_HEIGHT = 30
+"""Of a fold: it stays in sight above what is shown in it."""
 
 
 class Panel(QWidget):
@@ -51,6 +54,13 @@ class Panel(QWidget):
         """Ask for images and open them."""
         self.session.open_files(ask_images(self))
 
+    def changeEvent(self, event: Any) -> None:  # noqa: N802
+        """End with the dock: napari only takes the panel out of it."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shared.restorer.panel_closed(self.title)
+            soon(self.deleteLater)
+
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802
         """Accept files."""
         if event.mimeData().hasUrls():
@@ -64,13 +74,21 @@ class Panel(QWidget):
 
     def show_widget(self, widget: QWidget) -> None:
         """Scroll to a part of the panel."""
-        soon(lambda: self._scroll.ensureWidgetVisible(widget))
+
+        def scroll() -> None:
+            # Its place is known once the layout was made with it.
+            top = widget.mapTo(self._inner, QPoint(0, 0)).y()
+            bar = self._scroll.verticalScrollBar()
+            if bar is not None:
+                bar.setValue(top - TITLE_HEIGHT)
+
+        soon(lambda: soon(scroll))
 
     def _show_message(self, text: str, is_error: bool) -> None:
         self.footer.setText(text)
 
     def _lay_out(self) -> None:
-        inner = QWidget()
+        self._inner = inner = QWidget()
         inner_layout = QVBoxLayout(inner)
         inner_layout.addWidget(self.header)
         inner_layout.addWidget(_line())
