@@ -8,6 +8,8 @@ Without IMAGE a sample is opened. Needs a display, e.g. `xvfb-run -a python tool
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from qtpy.QtWidgets import QApplication
 from napari_segsem import _samples
 from napari_segsem.widgets.annotate import AnnotatePanel
 from napari_segsem.widgets.review import ReviewPanel
+from segsem.project import default_folder
 
 PATIENCE_MS = 300_000
 
@@ -40,6 +43,9 @@ def main() -> None:
     get_settings().appearance.theme = options.theme
     # The notice about PyQt5 would lie over the picture.
     get_settings().application.gui_notification_level = "error"
+    # The clicks of the tour do not go into the user's own project.
+    kept = tempfile.TemporaryDirectory(prefix="segsem-tour-")
+    os.environ[default_folder.VARIABLE] = kept.name
     viewer = napari.Viewer(show=True)
     width, height = (int(number) for number in options.size.split("x"))
     viewer.window.resize(width, height)
@@ -47,6 +53,7 @@ def main() -> None:
     tour.annotate(options.image)
     tour.review(options.method)
     viewer.close()
+    kept.cleanup()
 
 
 class Tour:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,24 @@ def test_times_tell_when_objects_were_made_and_changed(tmp_path, new_work, monke
     assert known["made"].endswith("00:00:00+00:00")
     assert known["changed"].endswith("00:00:01+00:00")
     assert (known["source"], known["prompts"]) == ("sam2", {"points_rc": [[1.5, 2.5]]})
+
+
+def test_what_is_only_said_of_objects_is_kept_too(tmp_path, new_work) -> None:
+    work, store = new_work(), make_store(tmp_path)
+    edit = work.accept()
+    named = work.image.edit_objects("class", {})
+    assert named is None
+    work.image.apply(edit)
+    store.note("do", edit)
+    named = work.image.edit_objects("class", {1: replace(work.image.objects[1], class_name="hole")})
+    work.image.apply(named)
+    work.done += [edit, named]
+    store.note("do", named)
+    assert_same(make_store(tmp_path).restore(), work)
+    store.compact()
+    stored = make_store(tmp_path).restore()
+    assert_same(stored, work)
+    assert stored.snapshot.timeline.image.objects[1].class_name == "hole"
 
 
 def test_marks_are_kept(tmp_path) -> None:
