@@ -20,7 +20,11 @@ LINE_SCREEN_PX = 2.0
 MOST_SCORES = 150
 """Scores are written beside proposals while there are no more of them: text is slow to draw."""
 
-Slices = tuple[slice, slice]
+FEW_SCORES = 20
+"""So many are written as they come; more of them once all are there."""
+
+READABLE_SCREEN_PX = 34.0
+"""A proposal narrower than this on the screen has no room for its score."""
 
 
 class ProposalLayers:
@@ -49,13 +53,17 @@ class ProposalLayers:
         self._document: Document | None = None
         self._drawn: dict[str, Outline] = {}
         self._drawing: Sequence[Sequence[Point]] = ()
+        self._texts: list[str] = []
+        self._widths_px: list[int] = []
         session.document_changed.connect(self._show)
+        viewer.scene.camera.events.zoom.connect(self._make_room)
         session.asking.hovered.connect(self._show_hover)
 
     def close(self) -> None:
         """Let go of the session."""
         self._session.document_changed.disconnect(self._show, missing_ok=True)
         self._session.asking.hovered.disconnect(self._show_hover, missing_ok=True)
+        self._viewer.scene.camera.events.zoom.disconnect(self._make_room)
 
     def show_lines(self, lines: Sequence[Sequence[Point]]) -> None:
         """Show lines while they are drawn; none: what stands."""
@@ -73,7 +81,7 @@ class ProposalLayers:
             layer = self._layers.get(_layers.PROPOSALS)
             if layer is not None and layer in self._viewer.layers:
                 layer.data = np.zeros((1, 1), dtype=np.uint8)
-        for name in (_layers.PROPOSALS, _layers.SCORES, _layers.ASKED):
+        for name in _layers.PROPOSAL_LAYERS:
             if self._layers.get(name) in self._viewer.layers:
                 _layers.place(self._layers[name], document)
         self._show_hover(None)
@@ -101,6 +109,8 @@ class ProposalLayers:
             # Where outlines cross, what is erased takes pixels of those that stay.
             near = [known for known in self._drawn.values() if _meets(known, touched)]
             self._draw([*fresh.values(), *near])
+        proposals = document.annotation.proposals
+        if proposals.is_complete or len(shown) <= FEW_SCORES:
             self._show_scores(list(shown.values()))
         self._show_asked()
 
@@ -135,10 +145,23 @@ class ProposalLayers:
         if not told and self._layers.get(_layers.SCORES) not in self._viewer.layers:
             return
         layer = self._layer(_layers.SCORES, document)
-        centres = [_middle(proposal) for proposal in told]
-        layer.data = np.asarray(centres, dtype=float).reshape(-1, 2)
-        layer.features = {"score": np.array([f"{p.score:.2f}" for p in told], dtype=object)}
-        layer.refresh_text()
+        centres = np.asarray([_middle(proposal) for proposal in told], dtype=float).reshape(-1, 2)
+        texts = [f"{proposal.score:.2f}" for proposal in told]
+        self._widths_px = [proposal.mask.shape[1] for proposal in told]
+        if not np.array_equal(layer.data, centres) or texts != self._texts:
+            self._texts = texts
+            layer.data = centres
+            layer.features = {"score": np.array(texts, dtype=object)}
+            layer.refresh_text()
+        self._make_room()
+
+    def _make_room(self, _event: Any = None) -> None:
+        """Show scores only where the zoom leaves room for them."""
+        layer = self._layers.get(_layers.SCORES)
+        if layer is not None and layer in self._viewer.layers and self._widths_px:
+            wide_enough = np.median(self._widths_px) >= self._screen_px(READABLE_SCREEN_PX)
+            # The text, not the layer: napari loses count of a hidden layer's text.
+            layer.text.visible = bool(wide_enough)
 
     def _show_asked(self) -> None:
         document = self._session.document
@@ -155,7 +178,7 @@ class ProposalLayers:
         layer = self._layer(_layers.ASKED, document)
         vectors = [_layers.segments(np.asarray(line)) for line in map(_visible, lines)]
         data = np.concatenate(vectors) if vectors else np.zeros((0, 2, 2))
-        if len(data) or len(layer.data):
+        if not np.array_equal(layer.data, data):
             layer.edge_width = self._screen_px(LINE_SCREEN_PX)
             layer.data = data
 

@@ -53,6 +53,12 @@ def test_boxes_are_answered_together_and_accepted_in_one_step(
         assert not outlines.data[row + 20 : row + 30, col + 20 : col + 30].any()
     assert sorted(viewer.layers["SegSEM scores"].text.values) == ["0.90"] * 6
     assert len(viewer.layers["SegSEM boxes and polygons"].data) == 0
+    scores, zoom = viewer.layers["SegSEM scores"], viewer.scene.camera.zoom
+    assert scores.text.visible
+    viewer.scene.camera.zoom = zoom / 10
+    assert not scores.text.visible
+    viewer.scene.camera.zoom = zoom
+    assert scores.text.visible
     hand.key(Qt.Key.Key_Return, SHIFT)
     annotation = panel.session.annotation
     assert areas(panel) == pytest.approx([2500] * 6, abs=150)
