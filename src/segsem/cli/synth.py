@@ -32,13 +32,19 @@ def synth(
         typer.Option(min=1, help=f"Number of images; {_DEFAULT_COUNT} where not given."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Same seed, same images, whatever the count.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Same seed, same images, whatever the count; 0 where not given, except for "
+            "edges, which has a seed of its own.",
+        ),
+    ] = None,
     preset: Annotated[
         str,
         typer.Option(
             help="default, lines, contacts, metal, free-form, clean (no noise), hard, fewshot "
-            "(one process), or sample (the project's sample data)."
+            "(one process), sample (the project's sample data), or edges (the benchmark of edge "
+            "placement: nothing is tuned by it)."
         ),
     ] = "default",
     layout: Annotated[
@@ -67,12 +73,16 @@ def synth(
 
 
 def _steps(
-    out: Path, count: int | None, seed: int, preset: str, polygons_nm: list[PointsXY] | None
+    out: Path, count: int | None, seed: int | None, preset: str, polygons_nm: list[PointsXY] | None
 ) -> Generator[Progress, None, Path]:
     # The generator needs cv2 and scipy; `segsem --help` shall not wait for them.
+    from segsem.synth.edges_set import EDGES_COUNT, EDGES_PRESET, EDGES_SEED
     from segsem.synth.sample import DEMO_COUNT, write_sample
     from segsem.synth.write import SynthSet, write_set
 
+    if preset == EDGES_PRESET and polygons_nm is None and seed is None:
+        return write_set(out, SynthSet(preset, count or EDGES_COUNT, EDGES_SEED))
+    seed = seed or 0
     if preset == _SAMPLE and polygons_nm is None:
         return write_sample(out, seed, count or DEMO_COUNT)
     return write_set(out, SynthSet(preset, count or _DEFAULT_COUNT, seed, polygons_nm))

@@ -15,6 +15,7 @@ from segsem.core.types import FloatArray, LabelArray, PixelSize, PointsXY
 from segsem.synth.curves import Curve, curves_of, drifted
 from segsem.synth.detector import detect
 from segsem.synth.families.contacts import contacts
+from segsem.synth.families.frames import frames
 from segsem.synth.families.free_form import free_form
 from segsem.synth.families.layout_clip import layout_clip
 from segsem.synth.families.lines import line_end, line_space
@@ -35,6 +36,9 @@ FAMILIES: dict[str, FamilyFunction] = {
     "metal2d": metal2d,
     "free_form": free_form,
 }
+
+_BENCHMARK_FAMILIES: dict[str, FamilyFunction] = {"frames": frames}
+"""Not among `FAMILIES`, which the held-out sets run through."""
 
 _PROCESS_STREAM = 2**31
 _MIN_AREA_PX2 = 12.0
@@ -118,6 +122,9 @@ def generate_image(
     chosen = get_preset(preset) if isinstance(preset, str) else preset
     rng = np.random.default_rng([seed, index])
     shared = np.random.default_rng([seed, _PROCESS_STREAM]) if chosen.one_process else rng
+    if chosen.snr_levels:
+        chosen, layer = chosen.of_image(index)
+        shared = np.random.default_rng([seed, _PROCESS_STREAM, layer + 1])
     process = draw_process(shared, chosen)
     family = chosen.families[index % len(chosen.families)]
     # Shifted by one with each turn of the families, so that each family meets each tone.
@@ -160,7 +167,8 @@ def _draw_pattern(
         if layout_nm is not None:
             pattern, pixel_nm = layout_clip(rng, request, layout_nm)
         else:
-            pattern, pixel_nm = FAMILIES[family](rng, request), process.pixel_nm
+            draw_family = {**FAMILIES, **_BENCHMARK_FAMILIES}[family]
+            pattern, pixel_nm = draw_family(rng, request), process.pixel_nm
         return count_flaws(pattern, preset.shape), pattern, pixel_nm
 
     best = draw()

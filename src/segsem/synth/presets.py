@@ -44,6 +44,10 @@ class Preset:
         No noise of any kind, no drift, jitter or roughness.
     one_process : bool
         All images of a seed share their look; only pattern and noise differ.
+    snr_levels, blur_levels_px : tuple of float
+        Where given, they stand for `edge_snr` and `blur_px`, and images run through every
+        combination of family, tone, SNR and blur. The images of one family and tone share
+        their look but for these two: they are one layer, with one edge response.
     """
 
     name: str
@@ -70,9 +74,66 @@ class Preset:
     banding: Range = (0.0, 1.0)
     clean: bool = False
     one_process: bool = False
+    snr_levels: tuple[float, ...] = ()
+    blur_levels_px: tuple[float, ...] = ()
+
+    @property
+    def combinations(self) -> int:
+        """Number of combinations of family, tone, SNR level and blur level."""
+        levels = max(len(self.snr_levels), 1) * max(len(self.blur_levels_px), 1)
+        return len(self.families) * len(self.tones) * levels
+
+    def of_image(self, index: int) -> tuple[Preset, int]:
+        """Choose what image `index` is drawn from, where there are levels.
+
+        Every run of images that is as long as there are families and SNR levels holds each of
+        their pairs once; tones and blurs differ between the families of such a run, so that
+        the first part of a set is balanced too.
+
+        Parameters
+        ----------
+        index : int
+            Number of the image; after all combinations they begin anew.
+
+        Returns
+        -------
+        Preset
+            With one family, tone, SNR and blur.
+        int
+            Number of the layer: of family and tone.
+        """
+        turn, family = divmod(index, len(self.families))
+        rest, snr = divmod(turn, len(self.snr_levels))
+        rest, tone = divmod(rest, len(self.tones))
+        snr, tone, blur = snr + family, tone + family, rest + family
+        edge_snr = self.snr_levels[snr % len(self.snr_levels)]
+        blur_px = self.blur_levels_px[blur % len(self.blur_levels_px)]
+        layer = family * len(self.tones) + tone % len(self.tones)
+        chosen = replace(
+            self,
+            families=(self.families[family],),
+            tones=(self.tones[tone % len(self.tones)],),
+            edge_snr=(edge_snr, edge_snr),
+            blur_px=(blur_px, blur_px),
+        )
+        return chosen, layer
 
 
 _DEFAULT = Preset("default")
+_EDGES = Preset(
+    "edges",
+    families=("line_space", "line_end", "contacts", "metal2d", "free_form", "frames"),
+    shape=(384, 384),
+    feature_px=(18.0, 44.0),
+    snr_levels=(2.0, 4.0, 6.0, 8.0, 15.0),
+    blur_levels_px=(1.0, 1.6, 2.2, 3.2),
+    astigmatism=(0.9, 1.0),
+    roughness_px=(0.2, 0.6),
+    xi_px=(10.0, 30.0),
+    jitter_px=(0.0, 0.06),
+)
+"""For measuring how well edges are placed; see `segsem.synth.edges_set`."""
+
 _FEWSHOT = Preset(
     "fewshot",
     families=("metal2d", "metal2d", "line_end"),
@@ -115,6 +176,7 @@ PRESETS: dict[str, Preset] = {
             roughness_px=(0.4, 1.6),
         ),
         _FEWSHOT,
+        _EDGES,
         replace(
             _DEFAULT,
             name="sample",
