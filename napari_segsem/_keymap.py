@@ -183,9 +183,9 @@ TABLES: Mapping[str, Sequence[Key]] = {"annotate": ANNOTATE_KEYS, "review": REVI
 
 MOUSE_HELP = (
     ("Click", "Belongs to the object (+)"),
-    ("Ctrl+click or Alt+click", "Does not belong to it (−)"),
+    ("Ctrl+click", "Does not belong to it (−); Alt+click does the same"),
     ("Drag", "Box around the object"),
-    ("Click on a proposal", "Accept it; with Ctrl: reject it"),
-    ("Hold Space and drag", "Move the image"),
+    ("Click proposal", "Accept it; with Ctrl: reject it"),
+    ("Space+drag", "Move the image while Space is held"),
     ("Wheel", "Zoom"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QHeaderView,
@@ -27,6 +27,7 @@ from segsem.core.exceptions import InputError
 ACTION_ROLE = Qt.ItemDataRole.UserRole
 SHADOWS_TITLE = "Keys that napari uses otherwise"
 LIST_HEIGHT = 300
+TEXT_MARGIN, ROW_MARGIN = 8, 4
 
 
 class KeysBox(QWidget):
@@ -58,6 +59,7 @@ class KeysBox(QWidget):
         self.list.setFixedHeight(LIST_HEIGHT)
         header = cast("QHeaderView", self.list.header())
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        header.sectionResized.connect(self._fit_rows)
         self.list.currentItemChanged.connect(self._show_chosen)
         self.editor = QKeySequenceEdit()
         self.editor.setToolTip("Press the new key here")
@@ -107,6 +109,7 @@ class KeysBox(QWidget):
                 item.setData(0, ACTION_ROLE, action)
                 heading.addChild(item)
         self.list.expandAll()
+        self._fit_rows()
         self._filter()
         if chosen is not None:
             self.choose(chosen)
@@ -132,6 +135,15 @@ class KeysBox(QWidget):
             return ""
         is_own = key.key == self._keys.default(key.action).key
         return key.shadows if is_own and key.shadows else "napari's own use of it is not reachable"
+
+    def _fit_rows(self, *_section: int) -> None:
+        """Make rows as high as their wrapped text: a tree leaves the second line out."""
+        width, metrics = self.list.columnWidth(1) - TEXT_MARGIN, self.list.fontMetrics()
+        for item in self._items():
+            wrapped = metrics.boundingRect(
+                0, 0, width, LIST_HEIGHT, int(Qt.TextFlag.TextWordWrap), item.text(1)
+            )
+            item.setSizeHint(1, QSize(width, wrapped.height() + ROW_MARGIN))
 
     def _filter(self) -> None:
         wanted = self.search.text().casefold()

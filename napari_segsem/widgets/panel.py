@@ -42,6 +42,7 @@ class Panel(QWidget):
         self.header = Header(self.shared, self.open_dialog)
         self.footer = text_label(tip="The last message")
         self.body = QVBoxLayout()
+        self._wanted: QWidget | None = None
         self._lay_out()
         self.setAcceptDrops(True)
         self.session.message.connect(self._show_message)
@@ -74,15 +75,18 @@ class Panel(QWidget):
 
     def show_widget(self, widget: QWidget) -> None:
         """Scroll to a part of the panel."""
+        self._wanted = widget
+        soon(self._scroll_to_wanted)
 
-        def scroll() -> None:
-            # Its place is known once the layout was made with it.
-            top = widget.mapTo(self._inner, QPoint(0, 0)).y()
-            bar = self._scroll.verticalScrollBar()
-            if bar is not None:
-                bar.setValue(top - TITLE_HEIGHT)
-
-        soon(lambda: soon(scroll))
+    def _scroll_to_wanted(self, *_range: int) -> None:
+        bar, wanted = self._scroll.verticalScrollBar(), self._wanted
+        if bar is None or wanted is None:
+            return
+        top = wanted.mapTo(self._inner, QPoint(0, 0)).y() - TITLE_HEIGHT
+        bar.setValue(top)
+        # A part that was just unfolded makes the panel longer a little later.
+        if bar.value() >= top:
+            self._wanted = None
 
     def _show_message(self, text: str, is_error: bool) -> None:
         self.footer.setText(text)
@@ -95,6 +99,9 @@ class Panel(QWidget):
         inner_layout.addLayout(self.body, 1)
         self._scroll = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
+        bar = scroll.verticalScrollBar()
+        if bar is not None:
+            bar.rangeChanged.connect(self._scroll_to_wanted)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         # A panel is as wide as its dock: what does not fit is cut short, not scrolled sideways.

@@ -29,7 +29,10 @@ class ToolRow(QWidget):
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for number, name in enumerate(toolbox.names):
+        order = [key.action for key in keys]
+        # As in the help: ways to prompt, then ways to correct.
+        names = sorted(toolbox.names, key=lambda n: order.index(n) if n in keys else len(order))
+        for number, name in enumerate(names):
             made = self._button(name)
             layout.addWidget(made, number // COLUMNS, number % COLUMNS)
         # A lone tool would be as wide as the panel.
