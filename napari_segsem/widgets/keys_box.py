@@ -27,7 +27,7 @@ from segsem.core.exceptions import InputError
 ACTION_ROLE = Qt.ItemDataRole.UserRole
 SHADOWS_TITLE = "Keys that napari uses otherwise"
 LIST_HEIGHT = 300
-TEXT_MARGIN, ROW_MARGIN = 8, 4
+TEXT_MARGIN, ROW_MARGIN = 16, 4
 
 
 class KeysBox(QWidget):
