@@ -19,7 +19,7 @@ from qtpy.QtCore import Qt, QTimer
 from napari_segsem import _document, _documents
 from napari_segsem._heartbeat import LIMIT_MS, compare, pads, summarise
 from napari_segsem._heartbeat_run import Heartbeat
-from segsem.engine import answers, client
+from segsem.engine import answers, link
 
 
 class Calls:
@@ -49,8 +49,8 @@ def heavy(monkeypatch: pytest.MonkeyPatch) -> Calls:
         (_documents, "read_image"),
         (_document, "normalise"),
         (_document, "grey_limits"),
-        (client, "write_message"),
-        (client, "read_message"),
+        (link, "write_message"),
+        (link, "read_message"),
         (answers, "outline_of"),
     ):
         calls.watch(owner, name)
