@@ -91,7 +91,7 @@ class ObjectView:
     def paint(self, at: tuple[npt.NDArray[Any], npt.NDArray[Any]], values: LabelArray) -> None:
         """Follow a change of the labels."""
         if self._fills is not None and self._fills.visible:
-            self._fills.data_setitem(at, values)
+            self._fills.data_setitem(at, _color_numbers(values))
 
     def _show(self) -> None:
         if self._outlines is None:
@@ -110,7 +110,7 @@ class ObjectView:
             return
         layers, labels = self._viewer.layers, document.annotation.labels
         if self._fills is None or self._fills not in layers:
-            self._fills = _layers.fills_layer(np.zeros((1, 1), np.int32))
+            self._fills = _layers.fills_layer(np.zeros((1, 1), np.uint8))
             _layers.place(self._fills, document)
             self._adopt(self._fills)
             active = layers.selection.active
@@ -118,8 +118,16 @@ class ObjectView:
             layers.selection.active = active
         fills = self._fills
         _layers.place(fills, document)
-        if not fills.visible or not np.array_equal(fills.data, labels):
+        numbers = _color_numbers(labels)
+        if not fills.visible or not np.array_equal(fills.data, numbers):
             # Hidden, so that it is drawn once and not for each change.
             _layers.show(fills, False)
-            fills.data = labels.copy()
+            fills.data = numbers
             _layers.show(fills, True)
+
+
+def _color_numbers(labels: LabelArray) -> npt.NDArray[np.uint8]:
+    """Number the colours of objects in 8 bits: napari draws those faster than 32."""
+    ids = np.arange(int(labels.max(initial=0)) + 1)
+    table = np.where(ids > 0, (ids - 1) % (_layers.FILL_COLORS - 1) + 1, 0).astype(np.uint8)
+    return table[labels]
