@@ -22,6 +22,7 @@ class EdgeMethod(StrEnum):
 
     HALF_OF_EXTREMES = "half"
     MAX_SLOPE = "slope"
+    INVERSE = "inverse"
 
 
 class EdgeSide(StrEnum):
@@ -53,8 +54,9 @@ class EdgeParams(StageParams):
         EdgeMethod.HALF_OF_EXTREMES,
         title="Edge method",
         description=(
-            "Where along the normal the edge lies: 50 % between the local extremes, or the "
-            "steepest point."
+            "Where along the normal the edge lies: 50 % between the local extremes (half), the "
+            "steepest point (slope), or the edge of a model of the whole line scan, which hardly "
+            "depends on blur and holds at low SNR (inverse)."
         ),
     )
     edge_side: EdgeSide = Field(
@@ -80,7 +82,9 @@ class EdgeParams(StageParams):
         le=50.0,
         title="Tangential smoothing (px)",
         description=(
-            "Gaussian sigma along the contour for OPC contours; 0 keeps every raw edge position."
+            "Gaussian sigma along the contour for OPC contours; 0 keeps every raw edge position. "
+            "The inverse line scan finds its own smoothing from noise and roughness unless this "
+            "is 0, and keeps the raw positions beside it."
         ),
     )
     step_px: float = Field(

@@ -9,10 +9,13 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
+from segsem.contours.edges import fit_edges
+from segsem.contours.inverse import ImageModel
 from segsem.contours.place import PlacedLine, place
 from segsem.contours.profiles import EdgeImage
+from segsem.contours.trace import trace
 from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region, Source
-from segsem.core.params import EdgeParams
+from segsem.core.params import EdgeMethod, EdgeParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
 from segsem.segmentation.bands import bands
 from segsem.segmentation.canvas import Decision, HybridResult
@@ -66,6 +69,7 @@ def build_regions(
     areas = area_by_label(labels, int(labels.max()))
     order = np.argsort(-areas[1:], kind="stable") + 1
     boxes = ndi.find_objects(labels)
+    model = _edge_model(routed, image, rules)
     regions: list[Region] = []
     next_contour, dropped = 1, 0
     for piece in order:
@@ -74,7 +78,7 @@ def build_regions(
             dropped += 1
             continue
         region = _build_region(
-            labels, int(piece), box, routed, image, rules, len(regions) + 1, next_contour
+            labels, int(piece), box, routed, image, rules, model, len(regions) + 1, next_contour
         )
         if region is None:
             dropped += 1
@@ -82,6 +86,13 @@ def build_regions(
         next_contour += len(region.contours)
         regions.append(region)
     return regions, dropped
+
+
+def _edge_model(routed: HybridResult, image: EdgeImage, rules: RegionRules) -> ImageModel | None:
+    """What all edges have in common; the inverse line scan alone asks for it."""
+    if rules.edge.edge_method is not EdgeMethod.INVERSE:
+        return None
+    return fit_edges(image, trace(routed.field), rules.bright, rules.edge)
 
 
 def _is_sliver(lines: list[PlacedLine]) -> bool:
@@ -103,6 +114,7 @@ def _build_region(
     routed: HybridResult,
     image: EdgeImage,
     rules: RegionRules,
+    model: ImageModel | None,
     region_id: int,
     first_contour: int,
 ) -> Region | None:
@@ -112,7 +124,8 @@ def _build_region(
     inside = labels[grown] == piece
     field = _own_field(routed.field[grown], inside, labels[grown])
     lines = [
-        place(image, line, rules.bright, rules.edge) for line in outlines(field, inside, offset)
+        place(image, line, rules.bright, rules.edge, model)
+        for line in outlines(field, inside, offset)
     ]
     if not lines or _is_sliver(lines):
         return None

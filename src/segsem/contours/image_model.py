@@ -1,0 +1,193 @@
+"""What the edges of an image have in common, estimated from the image: look, noise, roughness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from segsem.contours.inverse import ImageModel, fit_contour
+from segsem.contours.model_fit import ModelFit, fit_model
+from segsem.contours.profiles import EdgeImage
+from segsem.contours.scan import STEP_PX, WINDOW_PX, Neighbours, Scan
+from segsem.core.types import FloatArray
+
+ROUNDS = 3
+MIN_POINTS = 12
+SATURATED = (0.5, 254.5)
+MAX_SATURATED = 0.02
+"""A distance where more of the samples are clipped does not count."""
+
+FIRST_WALK_PX2 = 0.02
+MAX_WALK_PX2 = 0.5
+MIN_WALK_PX2 = 1e-4
+MAX_LAG = 6
+
+DEPENDENT_ROWS = 1.5
+BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A coarsely placed contour with its profiles.
+
+    Attributes
+    ----------
+    scanned : Scan
+        Profiles.
+    start_px : (K,) array
+        Rough edge positions.
+    closed : bool
+        Whether it wraps around.
+    """
+
+    scanned: Scan
+    start_px: FloatArray
+    bend_px: FloatArray
+    closed: bool
+
+
+def fit_image_model(
+    image: EdgeImage, stretches: list[Stretch], neighbours: Neighbours, step_px: float
+) -> ImageModel | None:
+    """Estimate the look of an image's edges in rounds of fitting and placing.
+
+    Parameters
+    ----------
+    image : EdgeImage
+        For its noise.
+    stretches : list of Stretch
+        Contours, or a selection of them.
+    neighbours : Neighbours
+        All edges.
+    step_px : float
+        Distance of contour points.
+
+    Returns
+    -------
+    ImageModel or None
+        None where there are too few profiles.
+    """
+    stretches = [s for s in stretches if len(s.start_px) >= 3]
+    if sum(len(s.start_px) for s in stretches) < MIN_POINTS:
+        return None
+    positions = [s.start_px for s in stretches]
+    model: ImageModel | None = None
+    for _ in range(ROUNDS):
+        fitted, weight = _look(image, stretches, positions)
+        if model is None:
+            walk, scatter = FIRST_WALK_PX2, 0.0
+        else:
+            walk, scatter = model.walk_px2, model.scatter_px2
+        model = ImageModel(fitted.model, weight, walk, scatter, neighbours)
+        positions = [p + fitted.edge_px for p in positions]
+        fits = [
+            fit_contour(s.scanned, model, p, s.bend_px, s.closed, step_px)
+            for s, p in zip(stretches, positions, strict=True)
+        ]
+        positions = [f.course_px for f in fits]
+        walk, scatter = _roughness(
+            [f.raw_px + s.bend_px for f, s in zip(fits, stretches, strict=True)],
+            [f.raw_sigma_px for f in fits],
+            scatter,
+            step_px,
+        )
+        model = replace(model, walk_px2=walk, scatter_px2=scatter)
+    return model
+
+
+def _look(
+    image: EdgeImage, stretches: list[Stretch], positions: list[FloatArray]
+) -> tuple[ModelFit, FloatArray]:
+    """Edge model of the aligned mean profile, and the weights of its distances."""
+    parts = [s.scanned.around(p) for s, p in zip(stretches, positions, strict=True)]
+    grey = np.concatenate([g for g, _, _ in parts])
+    known = np.concatenate([k for _, k, _ in parts])
+    rest = float(np.mean(np.concatenate([r for _, _, r in parts])))
+    mean = _robust_mean(grey, known)
+    clipped = ((grey <= SATURATED[0]) | (grey >= SATURATED[1])) & (known > 0)
+    count = known.sum(axis=0)
+    share = clipped.sum(axis=0) / np.maximum(count, 1)
+    usable = np.isfinite(mean) & (share <= MAX_SATURATED)
+    noise = _noise_variance(image, parts, mean)
+    error = np.where(usable, np.sqrt(noise / np.maximum(count / DEPENDENT_ROWS, 1)), np.inf)
+    fitted = fit_model(np.where(usable, mean, np.nan), WINDOW_PX - rest, error)
+    return fitted, np.where(share <= MAX_SATURATED, STEP_PX / noise, 0.0)
+
+
+def _robust_mean(grey: FloatArray, known: FloatArray) -> FloatArray:
+    """Median of the means of blocks of neighbouring profiles: a flake does not count."""
+    blocks = max(1, len(grey) // BLOCK)
+    edges = np.linspace(0, len(grey), blocks + 1).astype(int)[:-1]
+    total = np.add.reduceat(grey * known, edges, axis=0)
+    count = np.add.reduceat(known, edges, axis=0)
+    means: FloatArray = np.full(total.shape, np.nan)
+    np.divide(total, count, out=means, where=count >= 0.5 * count.max())
+    seen = np.isfinite(means).any(axis=0)
+    mean: FloatArray = np.full(grey.shape[1], np.nan)
+    mean[seen] = np.nanmedian(means[:, seen], axis=0)
+    return mean
+
+
+def _noise_variance(
+    image: EdgeImage, parts: list[tuple[FloatArray, FloatArray, FloatArray]], mean: FloatArray
+) -> FloatArray:
+    """Noise variance (W,) at each distance: a line in the mean grey value (shot noise).
+
+    Its course is read from differences of neighbouring profiles, its height from the image: the
+    spline between pixels lowers the noise of single samples.
+    """
+    base = max(image.noise, 0.3) ** 2
+    squares = []
+    for grey, known, _ in parts:
+        both = known[2:] * known[:-2] > 0
+        squares.append(np.where(both, np.abs(grey[2:] - grey[:-2]), np.nan))
+    steps = np.concatenate(squares)
+    seen = np.isfinite(mean) & (np.isfinite(steps).sum(axis=0) >= 30)
+    if seen.sum() < 5:
+        return np.full(len(mean), base)
+    spread = np.nanmedian(steps[:, seen], axis=0) ** 2
+    slope, level = np.polyfit(mean[seen], spread, 1)
+    if slope <= 0:
+        return np.full(len(mean), base)
+    usual = float(np.median(image.grey[::7, ::7]))
+    floor = 0.2 * float(np.median(spread))
+    at = np.maximum(level + slope * np.where(np.isfinite(mean), mean, usual), floor)
+    return np.asarray(base * at / max(level + slope * usual, floor))
+
+
+def _roughness(
+    raw: list[FloatArray], raw_sigma: list[FloatArray], scatter: float, step_px: float
+) -> tuple[float, float]:
+    """Walk and scatter from the structure function of raw positions.
+
+    ``E (r[i + k] - r[i])² = 2 (noise + scatter) + walk k``: neighbours far enough apart to share
+    no pixel, near enough to lie on one course.
+    """
+    lags = np.arange(2, MAX_LAG + 1)
+    excess = np.zeros(len(lags))
+    weight = np.zeros(len(lags))
+    for index, lag in enumerate(lags):
+        squares, noise = [], []
+        for r, s in zip(raw, raw_sigma, strict=True):
+            if len(r) > lag:
+                squares.append((r[lag:] - r[:-lag]) ** 2)
+                noise.append(s[lag:] ** 2 + s[:-lag] ** 2 - 2 * scatter)
+        if not squares:
+            continue
+        square, expected = np.concatenate(squares), np.concatenate(noise)
+        good = np.isfinite(square)
+        if good.sum() < MIN_POINTS:
+            continue
+        ratio = square[good] / expected[good]
+        ratio = np.minimum(ratio, 20 * np.median(ratio))
+        typical = float(np.median(expected[good]))
+        excess[index] = (float(np.mean(ratio)) - 1.0) * typical
+        weight[index] = 1.0
+    if weight.sum() < 3:
+        return FIRST_WALK_PX2, 0.0
+    slope, level = np.polyfit(lags[weight > 0] * step_px, excess[weight > 0], 1)
+    if level < 0:  # all of it is walk
+        at = lags[weight > 0] * step_px
+        slope, level = float(np.sum(at * excess[weight > 0]) / np.sum(at**2)), 0.0
+    return float(np.clip(slope, MIN_WALK_PX2, MAX_WALK_PX2)), max(float(level) / 2, 0.0)

@@ -1,0 +1,224 @@
+"""Model-based inverse line scan: the edge of the model that explains a contour's profiles best.
+
+The look of the edge (`ImageModel`) is known from the whole image. Along a contour its grey levels
+may drift; they are fitted over a long stretch. What is left for each single profile is its
+position, read with the weights that are best for the noise (the model's slope over the variance).
+So a position is a linear function of the grey values at any noise: nothing is searched for, no
+level crossed, and no outlier bred.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from segsem.contours.edge_model import EdgeModel
+from segsem.contours.regularise import regularise
+from segsem.contours.scan import WINDOW_PX, Neighbours, Scan
+from segsem.contours.trace import smooth_along
+from segsem.core.types import FloatArray, MaskArray
+
+LEVEL_SIGMA_PX = 20.0
+"""Grey levels are fitted over this much of the contour (Gaussian)."""
+
+LEVEL_SPREAD = 0.15
+"""Of the contrast: how much the grey levels of a stretch may differ from the image's."""
+
+ROUNDS = 3
+
+MIN_SHOWN = 0.3
+"""Share of the model's contrast that a stretch must show."""
+
+MIN_SIGNIFICANCE = 4.0
+"""Contrast of a stretch over its standard error below which there is no edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageModel:
+    """What the edges of one image have in common.
+
+    Attributes
+    ----------
+    edge : EdgeModel
+        Their look.
+    weight : (W,) array
+        One over the noise variance at `WINDOW_PX`, times the sample distance: the information of
+        one profile per px of edge.
+    walk_px2 : float
+        Variance of the edge's step along one px of contour: its roughness.
+    scatter_px2 : float
+        Variance of single raw positions beyond pixel noise (jitter of scan lines and the like).
+    neighbours : Neighbours
+        All edges of the image.
+    """
+
+    edge: EdgeModel
+    weight: FloatArray
+    walk_px2: float
+    scatter_px2: float
+    neighbours: Neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class InverseFit:
+    """Positions along the normals of one contour; (K,) arrays, positive to the background.
+
+    Attributes
+    ----------
+    course_px, sigma_px : (K,) arrays
+        Regularised position and its standard error.
+    raw_px, raw_sigma_px : (K,) arrays
+        Position of each profile alone; NaN where it shows nothing.
+    gain : (K,) array
+        Contrast of the stretch over that of the model.
+    lost : (K,) bool
+        No edge there.
+    """
+
+    course_px: FloatArray
+    sigma_px: FloatArray
+    raw_px: FloatArray
+    raw_sigma_px: FloatArray
+    gain: FloatArray
+    lost: MaskArray
+
+
+class Matcher:
+    """Sums that the fit needs, prepared for one model."""
+
+    def __init__(self, model: ImageModel) -> None:
+        parts = model.edge.parts(WINDOW_PX)
+        slope = model.edge.parts_slope(WINDOW_PX)
+        #: Columns: the three parts, and what a shift by one px to the right adds.
+        self.design = np.column_stack([parts, -slope @ model.edge.heights])
+        self.heights = np.append(model.edge.heights, 0.0)
+        self._weighted = self.design * model.weight[:, None]
+        products = self._weighted[:, :, None] * self.design[:, None, :]
+        self._products = products.reshape(len(WINDOW_PX), -1)
+        self.contrast = max(float(np.ptp(model.edge.profile(WINDOW_PX))), 1e-6)
+        # How the shift's column grows with each of the parts.
+        own = self._weighted[:, 3]
+        self.of_parts = (own @ -slope) / max(float(own @ self.design[:, 3]), 1e-12)
+
+    def sums(self, grey: FloatArray, known: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Moments (K, 4) of the profiles' difference from the model, and Gram (K, 4, 4)."""
+        difference = known * (grey - self.design @ self.heights)
+        gram = known @ self._products
+        return difference @ self._weighted, gram.reshape(-1, 4, 4)
+
+
+def fit_contour(
+    scanned: Scan,
+    model: ImageModel,
+    start_px: FloatArray,
+    bend_px: FloatArray,
+    closed: bool,
+    step_px: float,
+) -> InverseFit:
+    """Positions of one contour.
+
+    Parameters
+    ----------
+    scanned : Scan
+        Its profiles.
+    model : ImageModel
+        The look of the image's edges.
+    start_px : (K,) array
+        Rough positions, within about a blur of the edge.
+    bend_px : (K,) array
+        How far the contour stands off a smooth course, against which the edge is regularised.
+    closed : bool
+        Whether the contour wraps around.
+    step_px : float
+        Distance of its points.
+    """
+    matcher = Matcher(model)
+    course = start_px
+    walk = model.walk_px2 * step_px + _bend_walk(bend_px, closed, step_px)
+    for _ in range(ROUNDS):
+        grey, known, rest = scanned.around(course)
+        moments, gram = matcher.sums(grey, known)
+        levels, precision = _levels(matcher, moments, gram, closed, step_px)
+        gain = 1 + levels @ matcher.of_parts
+        used = np.where(gain > MIN_SHOWN, gain, 1.0)
+        slope_energy = gram[:, 3, 3] * used**2
+        moved = (moments[:, 3] - np.einsum("kj,kj->k", gram[:, 3, :3], levels)) * used
+        seen = (
+            course
+            - rest
+            + np.divide(moved, slope_energy, out=np.zeros_like(moved), where=slope_energy > 0)
+        )
+        variance: FloatArray = np.full(len(seen), np.inf)
+        np.divide(1.0, slope_energy * step_px, out=variance, where=slope_energy > 1e-9)
+        variance += model.scatter_px2
+        lost = (gain < MIN_SHOWN) | (gain * np.sqrt(precision) < MIN_SIGNIFICANCE)
+        information = np.where(lost | ~np.isfinite(variance), 0.0, 1.0 / variance)
+        course, sigma = regularise(seen + bend_px, information, walk, closed)
+        course = course - bend_px
+    return InverseFit(
+        course,
+        sigma,
+        np.where(information > 0, seen, np.nan),
+        np.where(information > 0, np.sqrt(variance), np.nan),
+        gain,
+        lost,
+    )
+
+
+def _bend_walk(bend_px: FloatArray, closed: bool, step_px: float) -> FloatArray:
+    """Walk that the contour's own shape asks for: corners are not to be cut."""
+    padded = np.pad(bend_px, 3, mode="wrap" if closed else "edge")
+    steps = np.gradient(padded)[3:-3]
+    return np.asarray(np.maximum(smooth_along(steps**2, 2.0 / step_px, closed), 0.0))
+
+
+def _levels(
+    matcher: Matcher, moments: FloatArray, gram: FloatArray, closed: bool, step_px: float
+) -> tuple[FloatArray, FloatArray]:
+    """Grey levels of each stretch as differences from the model's, with the shift left free.
+
+    Returns
+    -------
+    levels : (K, 3) array
+    precision : (K,) array
+        One over the variance of the stretch's contrast in units of the model's.
+    """
+    sigma = LEVEL_SIGMA_PX / step_px
+    count = len(moments)
+    rows = min(2 * np.sqrt(np.pi) * sigma, float(count)) * step_px
+    if count < 3 * sigma and closed:
+        # A small feature is one stretch.
+        mean_moments = np.broadcast_to(moments.mean(axis=0), moments.shape)
+        mean_gram = np.broadcast_to(gram.mean(axis=0), gram.shape)
+    else:
+        mean_moments = _local_mean(moments, sigma, closed)
+        mean_gram = _local_mean(gram.reshape(count, -1), sigma, closed).reshape(gram.shape)
+    prior = np.zeros((4, 4))
+    scale = np.array([matcher.contrast, matcher.contrast, 1.0]) * LEVEL_SPREAD
+    prior[np.arange(3), np.arange(3)] = 1.0 / scale**2 / rows
+    prior[3, 3] = 1e-9
+    solved = np.linalg.solve(mean_gram + prior, mean_moments[:, :, None])[:, :, 0]
+    return solved[:, :3], _contrast_precision(matcher, mean_gram, rows)
+
+
+def _local_mean(values: FloatArray, sigma: float, closed: bool) -> FloatArray:
+
+    return np.asarray(
+        ndi.gaussian_filter1d(
+            values, sigma, axis=0, mode="wrap" if closed else "reflect", truncate=3.0
+        )
+    )
+
+
+def _contrast_precision(matcher: Matcher, gram: FloatArray, rows: float) -> FloatArray:
+    """Information on a common factor of the difference of the model from its mean."""
+    h = matcher.heights
+    total = np.einsum("i,kij,j->k", h, gram, h)
+    flat = np.array([1.0, 1.0, 0.0, 0.0])
+    across = np.einsum("i,kij,j->k", h, gram, flat)
+    weight = np.einsum("i,kij,j->k", flat, gram, flat)
+    mean: FloatArray = np.zeros(len(gram))
+    np.divide(across**2, weight, out=mean, where=weight > 0)
+    return np.asarray(np.maximum(total - mean, 0.0) * rows)
