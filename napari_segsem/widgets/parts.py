@@ -76,7 +76,7 @@ def text_label(text: str = "", tip: str = "") -> QLabel:
     label = WrappedLabel(text)
     label.setWordWrap(True)
     label.setToolTip(tip)
-    label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(NARROW, QSizePolicy.Policy.Fixed)
     return label
