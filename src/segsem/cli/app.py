@@ -20,6 +20,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "models",
     "project",
     "benchmark",
+    "evaluate",
 )
 """Each has a `register(app)`; they are light, heavy imports happen when a command runs."""
 
