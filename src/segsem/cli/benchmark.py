@@ -1,4 +1,4 @@
-"""`segsem benchmark`: how quick the model is beside SAM2's own predictor, in one run."""
+"""`segsem benchmark`: how quick the model is beside SAM2's own predictor, and the window."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from segsem.cli.benchmark_gui import gui
 from segsem.cli.progress_bar import shown
 from segsem.core.exceptions import UsageError
 from segsem.core.files import write_json
@@ -38,9 +39,12 @@ Output = Annotated[Path | None, typer.Option("--json", help="File for all values
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Times as ratios to SAM2's own predictor.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Times as ratios to SAM2's own predictor or to napari alone."
+    )
     group.command("encode")(encode)
     group.command("prompt")(prompt)
+    group.command("gui")(gui)
     app.add_typer(group, name="benchmark")
 
 

@@ -28,6 +28,9 @@ LEVEL_SPREAD = 0.15
 
 ROUNDS = 3
 
+BEAM_SHARE = 0.8
+"""Of the blur: smoothing along the contour that costs no detail."""
+
 MIN_SHOWN = 0.3
 """Share of the model's contrast that a stretch must show."""
 
@@ -157,6 +160,8 @@ def fit_contour(
         information = np.where(lost | ~np.isfinite(variance), 0.0, 1.0 / variance)
         course, sigma = regularise(seen + bend_px, information, walk, closed)
         course = course - bend_px
+        # The beam lets no finer detail through than this.
+        course = smooth_along(course, BEAM_SHARE * model.edge.blur_px / step_px, closed)
     return InverseFit(
         course,
         sigma,
