@@ -24,6 +24,9 @@ HALO_FRACTION = 1 / 4
 MARGIN_FRACTION = 1 / 16
 """An object nearer than this part of a frame to an open side of its window gets one of its own."""
 
+BROAD = 1 / 2
+"""A box is broad from this part of a frame on."""
+
 CHUNK = 16
 """Objects decoded in one pass: what is known is told after each, and a cancel is heeded."""
 
@@ -120,10 +123,16 @@ def _room(window: Window, prompts: Prompts, shape: tuple[int, int]) -> float:
 
 
 def _is_decoded_at_once(question: Question, window: Window, predictor: Predictor) -> bool:
-    """Whether `native.answer` would answer it by decoding the window once."""
-    prompts = question.prompts
-    points = len(prompts.points_rc)
-    one_turn = points == 0 if prompts.box_rc is not None else points == 1
+    """Whether decoding the window once answers it.
+
+    A broad box may hold parts of neighbours: which part it means is looked for (`native`), one
+    box at a time. In small ones there is little else than the object, and speed counts.
+    """
+    box = question.prompts.box_rc
+    points = len(question.prompts.points_rc)
+    one_turn = points == 0 if box is not None else points == 1
+    if box is not None and max(box[2] - box[0], box[3] - box[1]) > predictor.frame_px * BROAD:
+        one_turn = one_turn and question.known is not None
     return one_turn and max(window.shape) <= predictor.frame_px
 
 
