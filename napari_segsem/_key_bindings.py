@@ -182,12 +182,14 @@ class Keys:
                     target.bind_key(key.key, None, overwrite=True)
 
 
-def bind_hold_to_pan(layer: Any) -> None:
-    """Let the mouse move the image while the key is held."""
+def bind_hold_to_pan(layer: Any, on_held: Callable[[bool], None]) -> None:
+    """Let the mouse move the image while the key is held, and do nothing else."""
 
     def hold(held: Any) -> Any:
         held.mouse_pan = True
+        on_held(True)
         yield
         held.mouse_pan = False
+        on_held(False)
 
     layer.bind_key(HOLD_TO_PAN, hold, overwrite=True)

@@ -183,7 +183,7 @@ class AnnotateLayers:
                 layer.mouse_drag_callbacks.append(self._toolbox.on_press)
                 layer.mouse_move_callbacks.append(self._on_move)
                 layer.mouse_double_click_callbacks.append(self._on_double_click)
-                bind_hold_to_pan(layer)
+                bind_hold_to_pan(layer, self._toolbox.lay_aside)
 
     def _on_move(self, layer: Any, event: Any) -> None:
         row, col = (float(value) for value in layer.world_to_data(event.position))

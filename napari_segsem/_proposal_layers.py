@@ -13,6 +13,7 @@ from napari_segsem._document import Document
 from napari_segsem._prompt_tools import Point, corners_of
 from napari_segsem._proposals import Proposal
 from napari_segsem._session import Session
+from napari_segsem._tasks import soon
 from segsem.engine.answers import Outline
 
 LINE_SCREEN_PX = 2.0
@@ -53,6 +54,7 @@ class ProposalLayers:
         self._document: Document | None = None
         self._drawn: dict[str, Outline] = {}
         self._drawing: Sequence[Sequence[Point]] = ()
+        self._closed = False
         self._texts: list[str] = []
         self._widths_px: list[int] = []
         session.document_changed.connect(self._show)
@@ -61,6 +63,7 @@ class ProposalLayers:
 
     def close(self) -> None:
         """Let go of the session."""
+        self._closed = True
         self._session.document_changed.disconnect(self._show, missing_ok=True)
         self._session.asking.hovered.disconnect(self._show_hover, missing_ok=True)
         self._viewer.scene.camera.events.zoom.disconnect(self._make_room)
@@ -77,6 +80,7 @@ class ProposalLayers:
         if document is not self._document:
             self._document = document
             self._connect(document)
+            soon(self._make_ready)
             self._drawn.clear()
             layer = self._layers.get(_layers.PROPOSALS)
             if layer is not None and layer in self._viewer.layers:
@@ -87,6 +91,19 @@ class ProposalLayers:
         self._show_hover(None)
         self._show_proposals(frozenset(document.annotation.proposals.shown))
         self._show_asked()
+
+    def _make_ready(self) -> None:
+        """Make the layers one after the other while the image is being looked at.
+
+        napari takes a fifth of a second to add a layer: nobody is to wait for it in mid-work.
+        """
+        document, layers = self._session.document, self._viewer.layers
+        if self._closed or document is None or _layers.PROMPTS not in layers:
+            return
+        missing = [name for name in _layers.PROPOSAL_LAYERS if self._layers.get(name) not in layers]
+        if missing:
+            self._layer(missing[0], document)
+            soon(self._make_ready)
 
     def _connect(self, document: Document) -> None:
         for signal, slot in (

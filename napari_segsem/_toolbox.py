@@ -35,6 +35,8 @@ class Toolbox:
     def __init__(self) -> None:
         self._tools: dict[str, Tool] = {}
         self._name = ""
+        self.is_laid_aside = False
+        """Whether the mouse does something else for now, such as moving the image."""
 
     @property
     def name(self) -> str:
@@ -65,7 +67,13 @@ class Toolbox:
             self._name = name
             self.changed.emit(name)
 
+    def lay_aside(self, aside: bool) -> None:
+        """Let the mouse do something else, or go on with the tool in hand."""
+        self.is_laid_aside = aside
+
     def on_press(self, layer: Any, event: Any) -> Iterator[None]:
         """Hand a press of the left button to the tool in hand."""
-        if event.button == LEFT and layer.mode == "pan_zoom" and self.tool is not None:
+        if self.is_laid_aside or self.tool is None:
+            return
+        if event.button == LEFT and layer.mode == "pan_zoom":
             yield from self.tool.on_press(layer, event)

@@ -202,6 +202,7 @@ def test_next_and_previous_image(
     panel = dock("Annotate")
     panel.session.open_files([pads_file, other])
     until(lambda: panel.session.document is not None)
+    until(lambda: "SegSEM hover" in viewer.layers)
     panel.session.annotation.set_box((1.0, 1.0, 5.0, 5.0))
     count = len(viewer.layers)
     panel.session.step(1)
@@ -287,3 +288,23 @@ def test_a_long_object_is_shown_while_it_is_followed(
     assert seen[1][1] == 40 * 800
     assert "not the whole" not in panel.mask_label.text()
     assert viewer.layers["SegSEM preview"].data.shape == (42, 802)
+
+
+def test_holding_space_moves_the_image_and_asks_for_nothing(
+    panel: Any, hand: Any, qtbot: Any, until: Any, viewer: Any
+) -> None:
+    before = tuple(viewer.scene.camera.center)
+
+    def moves() -> bool:
+        hand.drag_to(125, 255)
+        return tuple(viewer.scene.camera.center) != before
+
+    qtbot.keyPress(hand.canvas, Qt.Key.Key_Space)
+    hand.press(65, 195)
+    until(moves)
+    hand.release(125, 255)
+    qtbot.keyRelease(hand.canvas, Qt.Key.Key_Space)
+    annotation = panel.session.annotation
+    assert annotation.state.is_empty
+    hand.click(65, 195)
+    assert len(annotation.state.points_rc) == 1
