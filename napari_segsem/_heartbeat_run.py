@@ -325,6 +325,8 @@ class Driver:
 
     def __init__(self, steps: Iterator[Wait], on_end: Callable[[], None]) -> None:
         self._steps, self._on_end = steps, on_end
+        self.is_done = False
+        """Whether all steps were taken; not where one was waited for in vain."""
         self._wait: Wait = SETTLE_MS
         self._since = time.perf_counter()
         self._timer = QTimer()
@@ -335,11 +337,13 @@ class Driver:
         waited_ms = (time.perf_counter() - self._since) * 1e3
         if waited_ms > PATIENCE_MS:
             self._end()
+            return
         if waited_ms < self._wait if isinstance(self._wait, float) else not self._wait():
             return
         try:
             self._wait = next(self._steps)
         except StopIteration:
+            self.is_done = True
             self._end()
         self._since = time.perf_counter()
 

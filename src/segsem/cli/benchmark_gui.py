@@ -1,0 +1,108 @@
+"""`segsem benchmark gui`: how quick the window is, measured in a child process.
+
+The command line never loads Qt: the plugin measures itself, on a virtual screen where there is
+none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from segsem.core.exceptions import InputError, UsageError
+from segsem.core.files import write_json
+
+CHILD = "napari_segsem._benchmark"
+NEEDED = ("napari", "qtpy")
+VIRTUAL_SCREEN = ("xvfb-run", "-a", "-s", "-screen 0 1600x1000x24")
+
+Image = Annotated[Path | None, typer.Option(help="Image to click in; a synthetic one by default.")]
+Output = Annotated[Path | None, typer.Option("--json", help="File for all values.")]
+Parts = Annotated[
+    list[str] | None,
+    typer.Option("--part", help="outline, script, repeat or regions; all by default."),
+]
+PARTS = ("outline", "script", "repeat", "regions")
+
+
+def gui(
+    image: Image = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each part.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, help="Outlines in each run.")] = 20,
+    part: Parts = None,
+    model: Annotated[str, typer.Option(help="Name of a model that is here.")] = "segsem-nano",
+    json: Output = None,
+) -> None:
+    """Time the window: event to outline, a scripted visit, repeat, thousands of objects.
+
+    Each beside a control run in which napari shows the same without the plugin.
+    """
+    parts = part or list(PARTS)
+    unknown = [name for name in parts if name not in PARTS]
+    if unknown:
+        msg = f"Expected --part to be one of {', '.join(PARTS)}, but got {unknown[0]!r}"
+        raise UsageError(msg)
+    if image is not None and not image.is_file():
+        msg = f"{image} is not a file: give an SEM image"
+        raise InputError(msg)
+    command = [*screen_command(os.environ), sys.executable, "-m", CHILD]
+    command += ["--rounds", str(rounds), "--repeats", str(repeats), "--model", model]
+    command += ["--parts", *parts]
+    if image is not None:
+        command += ["--image", str(image.resolve())]
+    with tempfile.TemporaryDirectory(prefix="segsem-benchmark-") as folder:
+        found = Path(folder) / "found.json"
+        done = subprocess.run([*command, "--json", str(found)], env=_environment(), check=False)
+        if done.returncode != 0 or not found.is_file():
+            # The child has told why, in one line.
+            raise typer.Exit(done.returncode or 1)
+        if json is not None:
+            write_json(json, {**_read(found), "machine": _machine()})
+
+
+def screen_command(environment: Mapping[str, str]) -> list[str]:
+    """Give the words that a program is started with so that it has a screen.
+
+    Raises
+    ------
+    UsageError
+        If napari is not installed, or there is neither a screen nor Xvfb.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        msg = f"Expected {missing[0]}, which is not installed: pip install 'napari-segsem[pyqt5]'"
+        raise UsageError(msg)
+    if not sys.platform.startswith("linux"):
+        return []
+    if environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"):
+        return []
+    if shutil.which(VIRTUAL_SCREEN[0]) is None:
+        msg = "Expected a screen, but DISPLAY is not set: start it in a desktop, or install xvfb"
+        raise UsageError(msg)
+    return list(VIRTUAL_SCREEN)
+
+
+def _environment() -> dict[str, str]:
+    # Unbuffered, so that lines of the children come in their order.
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
+
+
+def _machine() -> dict[str, Any]:
+    facts: dict[str, Any] = importlib.import_module("segsem.benchmark.machine").machine_facts("cpu")
+    return facts
