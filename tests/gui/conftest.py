@@ -116,6 +116,7 @@ class Hand:
 
     def __init__(self, viewer: Any, qtbot: Any) -> None:
         self._viewer, self._qtbot = viewer, qtbot
+        self.image_name = "line_space_000"
 
     @property
     def canvas(self) -> Any:
@@ -124,7 +125,7 @@ class Hand:
     def at(self, row: float, col: float) -> Any:
         from qtpy.QtCore import QPoint
 
-        (image,) = (x for x in self._viewer.layers if x.name == "line_space_000")
+        (image,) = (x for x in self._viewer.layers if x.name == self.image_name)
         scale = np.asarray(image.scale)
         offset = np.array([row, col]) * scale - np.asarray(self._viewer.scene.camera.center)[-2:]
         dy, dx = (float(v) for v in offset * self._viewer.scene.camera.zoom)
@@ -160,8 +161,40 @@ class Hand:
             QApplication.sendEvent(self.canvas, moved)
         self._qtbot.mouseRelease(self.canvas, left, none, self.at(*stop))
 
+    def press(self, row: float, col: float) -> None:
+        from qtpy.QtCore import Qt
+
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        self._qtbot.mousePress(self.canvas, left, none, self.at(row, col))
+
+    def drag_to(self, row: float, col: float) -> None:
+        from qtpy.QtCore import Qt
+
+        self._move(row, col, Qt.MouseButton.LeftButton)
+
+    def release(self, row: float, col: float) -> None:
+        from qtpy.QtCore import Qt
+
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        self._qtbot.mouseRelease(self.canvas, left, none, self.at(row, col))
+
     def move(self, row: float, col: float) -> None:
         self._qtbot.mouseMove(self.canvas, self.at(row, col))
+
+    def hover(self, row: float, col: float) -> None:
+        """Move without a button, at once and without the window system."""
+        from qtpy.QtCore import Qt
+
+        self._move(row, col, Qt.MouseButton.NoButton)
+
+    def _move(self, row: float, col: float, button: Any) -> None:
+        from qtpy.QtCore import QEvent, QPointF, Qt
+        from qtpy.QtGui import QMouseEvent
+        from qtpy.QtWidgets import QApplication
+
+        point, none = QPointF(self.at(row, col)), Qt.KeyboardModifier.NoModifier
+        moved = QMouseEvent(QEvent.Type.MouseMove, point, button, button, none)
+        QApplication.sendEvent(self.canvas, moved)
 
     def key(self, key: Any, modifier: Any = None) -> None:
         from qtpy.QtCore import Qt
@@ -183,3 +216,45 @@ def until(qtbot: Any) -> Callable[[Callable[[], bool]], None]:
         qtbot.waitUntil(condition, timeout=WAIT_MS)
 
     return wait
+
+
+PADS = {1: (40, 40), 2: (40, 170), 3: (40, 300), 4: (180, 40)}
+"""Upper left corners of those pads of the image that are objects in `accepted_pads`."""
+
+
+@pytest.fixture
+def accepted_pads(dock: Any, pads_file: Path, until: Any) -> Any:
+    """The Annotate panel, with four of the six pads accepted as exact squares."""
+    from napari_segsem._annotation import Made
+    from segsem.core.contour import Source
+    from segsem.project.label_edit import LabelObject
+
+    made = dock("Annotate")
+    made.session.open_files([pads_file])
+    until(lambda: made.session.document is not None and not made.resume_button.isVisible())
+    origin = LabelObject(0, 0, (0, 0, 0, 0), Source.SAM2, 0.9)
+    squares = [Made(corner, np.ones((50, 50), bool), origin) for corner in PADS.values()]
+    made.session.annotation.add("objects", squares)
+    return made
+
+
+@pytest.fixture
+def done(panel: Any, until: Any) -> Callable[[], None]:
+    """Wait until no correction is being worked out."""
+    return lambda: until(lambda: panel.shared.correct.corrections.is_idle)
+
+
+@pytest.fixture
+def point_at(panel: Any, hand: Hand, until: Any) -> Callable[[float, float], None]:
+    """Move the mouse to a place of the image."""
+
+    def move(row: float, col: float) -> None:
+        def is_there() -> bool:
+            # Where two moves come at once, napari leaves one out.
+            hand.hover(row, col)
+            at = panel.shared.correct.pixel_under_cursor()
+            return at is not None and bool(np.abs(np.subtract(at, (row, col))).max() <= 1)
+
+        until(is_there)
+
+    return move
