@@ -115,7 +115,8 @@ def efficiency(
 
     ``(bound² / length) / var(means)``: 1 is the ideal, 0.5 needs twice the dose for the same
     error. It is meaningful on straight edges without roughness only: what a method does not follow
-    of an edge's own roughness would count as noise.
+    of an edge's own roughness would count as noise. A method that averages over more than a
+    piece, as one that fits straight lines does, exceeds 1: say how far it averages beside it.
 
     Parameters
     ----------

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from segsem.evaluation.edge_bound import bound_of_edge_px, bound_of_settings_px
-from segsem.synth.detector import Detector, DoseNoise
+from segsem.metrics.bound import efficiency
+from segsem.synth.curves import Curve
+from segsem.synth.detector import Detector, DoseNoise, detect
 from segsem.synth.edge_response import EdgeResponse
 from segsem.synth.presets import get_preset
 from segsem.synth.process import draw_process
+from segsem.synth.render import blurred_profile, render_yield
 
 STEP = EdgeResponse(material=1.6, background=0.8, rim=0.0, shadow=0.0)
 NOISE = Detector(noise=DoseNoise.NONE, gain=100.0, read_noise=10.0)
@@ -30,6 +33,35 @@ def test_shot_noise_counts_where_it_is() -> None:
     assert bound == pytest.approx(bound_of_edge_px(STEP, 1.5, middle), rel=0.05)
     more = bound_of_edge_px(STEP, 1.5, replace(dosed, electrons=400.0))
     assert more == pytest.approx(bound / 2, rel=0.01)
+
+
+def test_an_ideal_estimator_reaches_the_bound_in_rendered_images() -> None:
+    """Rows of a rendered straight edge, fitted by the very profile that they were made with."""
+    rng = np.random.default_rng(12)
+    process = draw_process(rng, replace(get_preset("edges"), blur_px=(1.6, 1.6)))
+    detector = replace(process.detector, charging=0.0, banding=0.0)
+    beam = replace(process.beam, ratio=1.0)
+    shape, at = (256, 48), np.arange(48) - 23.7
+    edge = np.array([[600.0, 23.7], [600.0, 400.0], [-600.0, 400.0], [-600.0, 23.7]])
+    yield_ = render_yield([Curve(edge, False)], shape, process.response, beam)
+    mean = detector.gain * yield_[128] + detector.offset
+    step = 0.01
+    slope = (
+        detector.gain
+        * np.diff(
+            blurred_profile(process.response, beam.sigma_px, np.stack([at - step, at + step])),
+            axis=0,
+        )[0]
+        / (2 * step)
+    )
+    weight = slope / np.array([detector.grey_noise(y) ** 2 + 1 / 12 for y in yield_[128]])
+    grey = np.concatenate([detect(rng, detector, yield_) for _ in range(12)])
+    shift = -((grey - mean) @ weight) / (slope @ weight)
+    bound = bound_of_edge_px(process.response, beam.sigma_px, detector)
+    assert shift.std() == pytest.approx(bound, rel=0.05)
+    means = shift.reshape(-1, 32).mean(axis=1)
+    # 96 pieces: their variance is known within 15 %.
+    assert efficiency(bound, means) == pytest.approx(1.0, abs=0.3)
 
 
 def test_without_noise_there_is_no_bound() -> None:
