@@ -34,6 +34,7 @@ from segsem.contours.trace import Polyline, trace
 from segsem.core.contour import PointFlag
 from segsem.core.params import EdgeMethod, EdgeParams
 from segsem.core.types import FloatArray
+from segsem.evaluation.edge_bound import bound_of_edge_px
 from segsem.metrics.polyline import Polyline as Edge
 from segsem.metrics.polyline import Target
 from segsem.synth.curves import curves_of
@@ -42,7 +43,7 @@ from segsem.synth.distance import CurveDistance
 from segsem.synth.generate import generate_image
 from segsem.synth.presets import Preset, get_preset
 from segsem.synth.process import Process, draw_process
-from segsem.synth.render import blurred_profile, render_yield, signed_distance
+from segsem.synth.render import render_yield, signed_distance
 
 ROWS_MEAN = 32
 MARGIN_PX = 8.0
@@ -110,13 +111,8 @@ def _straight(preset: Preset, seed: int, count: int) -> Iterator[Scene]:
 
 def _bound(process: Process) -> float:
     """Cramer-Rao bound of the position of one row, px²: everything but the position known."""
-    at = np.arange(-15.0, 15.0, 0.05)
-    detector = process.detector
-    mean = blurred_profile(process.response, process.beam.sigma_px, at)
-    slope = detector.gain * np.gradient(mean, at)
-    # Rounding to whole grey levels adds 1/12.
-    variance = np.array([detector.grey_noise(float(y)) ** 2 for y in mean]) + 1 / 12
-    return 1.0 / float(np.sum(slope**2 / variance) * 0.05)
+    sigma_px = process.beam.sigma_px
+    return bound_of_edge_px(process.response, sigma_px, process.detector) ** 2
 
 
 def _families(preset: Preset, seed: int, count: int) -> Iterator[Scene]:
