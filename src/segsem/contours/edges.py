@@ -6,15 +6,17 @@ import numpy as np
 
 from segsem.contours.coarse import Fit, coarse_base
 from segsem.contours.image_model import Stretch, fit_image_model
-from segsem.contours.inverse import ImageModel, InverseFit, fit_contour
+from segsem.contours.inverse import (
+    REFERENCE_SIGMA_PX,
+    ImageModel,
+    InverseFit,
+    fit_contour,
+)
 from segsem.contours.profiles import EdgeImage
 from segsem.contours.scan import SEARCH_PX, Neighbours, scan
 from segsem.contours.trace import Polyline, normals_rc, smooth_along
 from segsem.core.params import EdgeParams, EdgeSide
 from segsem.core.types import FloatArray
-
-REFERENCE_SIGMA_PX = 8.0
-"""Regularisation is against a course this smooth, so that noise of the first pass goes too."""
 
 MODEL_POINTS = 4000
 """So many points of contour tell the look of an image's edges."""

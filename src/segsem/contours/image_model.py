@@ -20,8 +20,10 @@ MAX_SATURATED = 0.02
 
 FIRST_WALK_PX2 = 0.02
 MAX_WALK_PX2 = 0.5
-MIN_WALK_PX2 = 4e-3
-"""Even where the noise hides it, an edge is taken for this rough."""
+MIN_WALK_PX2 = 8e-3
+MIN_WALK_OF_NOISE = 0.05
+"""Even where noise hides it, an edge is taken for this rough: the smaller of px² and of the
+variance of raw positions."""
 
 WALK_OF_SEEN = 2.0
 """The beam smooths roughness along the edge: what is there over what is seen (measured with
@@ -183,13 +185,12 @@ def _roughness(
     slope, level = np.polyfit(at, over, 1)
     if level < 0:  # all of it is walk
         slope, level = float(np.sum(at * over) / np.sum(at**2)), 0.0
-    walk = float(np.clip(slope, MIN_WALK_PX2, MAX_WALK_PX2))
+    noise = float(np.nanmedian(np.concatenate(raw_sigma) ** 2))
+    walk = float(np.clip(slope, min(MIN_WALK_PX2, MIN_WALK_OF_NOISE * noise), MAX_WALK_PX2))
     return WALK_OF_SEEN * walk, max(float(level) / 6.0, 0.0)
 
 
-def _excess(
-    raw: list[FloatArray], raw_sigma: list[FloatArray], scatter: float, lag: int
-) -> float:
+def _excess(raw: list[FloatArray], raw_sigma: list[FloatArray], scatter: float, lag: int) -> float:
     """Mean square of second differences beyond pixel noise, px²; NaN where there are too few."""
     squares, noise = [np.empty(0)], [np.empty(0)]
     for r, s in zip(raw, raw_sigma, strict=True):

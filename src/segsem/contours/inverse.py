@@ -28,6 +28,16 @@ LEVEL_SPREAD = 0.15
 
 ROUNDS = 3
 
+REFERENCE_SIGMA_PX = 8.0
+"""Regularisation is against a course this smooth, so that noise of the first pass goes too."""
+
+SMOOTHING_LOSS = 1.1
+"""Real roughness is no random walk: variance over that of the walk's posterior."""
+
+SLOW_PX = 0.04
+"""What varies slowly along an edge and no neighbour tells: charging, texture, the model itself.
+Both were measured with `tools/measure_placement.py`."""
+
 BEAM_SHARE = 0.8
 """Of the blur: smoothing along the contour that costs no detail."""
 
@@ -138,12 +148,12 @@ def fit_contour(
         Distance of its points.
     """
     matcher = Matcher(model)
-    course = start_px
+    course, bend = start_px, bend_px
     walk = model.walk_px2 * step_px + _bend_walk(bend_px, closed, step_px)
     for _ in range(ROUNDS):
         grey, known, rest = scanned.around(course)
         moments, gram = matcher.sums(grey, known)
-        levels, precision = _levels(matcher, moments, gram, closed, step_px)
+        levels, precision, shared = _levels(matcher, moments, gram, closed, step_px)
         gain = 1 + levels @ matcher.of_parts
         used = np.where(gain > MIN_SHOWN, gain, 1.0)
         slope_energy = gram[:, 3, 3] * used**2
@@ -158,13 +168,15 @@ def fit_contour(
         variance += model.scatter_px2
         lost = (gain < MIN_SHOWN) | (gain * np.sqrt(precision) < MIN_SIGNIFICANCE)
         information = np.where(lost | ~np.isfinite(variance), 0.0, 1.0 / variance)
-        course, sigma = regularise(seen + bend_px, information, walk, closed)
-        course = course - bend_px
+        course, sigma = regularise(seen + bend, information, walk, closed)
+        course = course - bend
         # The beam lets no finer detail through than this.
         course = smooth_along(course, BEAM_SHARE * model.edge.blur_px / step_px, closed)
+        # From now on against a smooth course of the edge itself, not of the first pass.
+        bend = bend_px - smooth_along(course, REFERENCE_SIGMA_PX / step_px, closed)
     return InverseFit(
         course,
-        sigma,
+        np.sqrt(SMOOTHING_LOSS * sigma**2 + shared + SLOW_PX**2),
         np.where(information > 0, seen, np.nan),
         np.where(information > 0, np.sqrt(variance), np.nan),
         gain,
@@ -181,7 +193,7 @@ def _bend_walk(bend_px: FloatArray, closed: bool, step_px: float) -> FloatArray:
 
 def _levels(
     matcher: Matcher, moments: FloatArray, gram: FloatArray, closed: bool, step_px: float
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Grey levels of each stretch as differences from the model's, with the shift left free.
 
     Returns
@@ -189,6 +201,8 @@ def _levels(
     levels : (K, 3) array
     precision : (K,) array
         One over the variance of the stretch's contrast in units of the model's.
+    shared : (K,) array
+        Variance that not knowing the levels adds to all positions of the stretch, px².
     """
     sigma = LEVEL_SIGMA_PX / step_px
     count = len(moments)
@@ -205,7 +219,10 @@ def _levels(
     prior[np.arange(3), np.arange(3)] = 1.0 / scale**2 / rows
     prior[3, 3] = 1e-9
     solved = np.linalg.solve(mean_gram + prior, mean_moments[:, :, None])[:, :, 0]
-    return solved[:, :3], _contrast_precision(matcher, mean_gram, rows)
+    covariance = np.linalg.inv(mean_gram + prior)[:, 3, 3]
+    alone = 1.0 / np.maximum(mean_gram[:, 3, 3] + prior[3, 3], 1e-12)
+    shared = np.clip((covariance - alone) / rows, 0.0, 1.0)
+    return solved[:, :3], _contrast_precision(matcher, mean_gram, rows), shared
 
 
 def _local_mean(values: FloatArray, sigma: float, closed: bool) -> FloatArray:
