@@ -18,6 +18,7 @@ PROTOCOL_MODULE = "segsem.evaluation.contour_protocol"
 TABLES_MODULE = "segsem.evaluation.contour_tables"
 TRUTH_MODULE = "segsem.evaluation.truth_set"
 BATCH_MODULE = "segsem.batch"
+EDGES_MODULE = "segsem.synth.edges_set"
 LOAD_MODULE = "segsem.models.load"
 
 
@@ -78,10 +79,17 @@ def evaluate(
     params = ExtractParams(edge=EdgeParams(edge_method=edge_method, edge_side=edge_side))
     variants += _extracting(model or [], routings, params)
     scores = shown(protocols.score_variants(images, variants))
-    source = f"{dataset} ({len(images)} images, {protocol.value})"
+    source = f"{dataset} ({len(images)} images, {protocol.value}{_whose(images)})"
     for path in importlib.import_module(TABLES_MODULE).write_report(out, scores, source):
         typer.echo(f"wrote {path}")
     _tell_partial(scores, len(images), len(variants))
+
+
+def _whose(images: list[Any]) -> str:
+    """Tell the set that figures are reported for from other draws of its preset."""
+    is_reported = importlib.import_module(EDGES_MODULE).is_reported_set
+    reported = sum(is_reported(image.groups) for image in images)
+    return f"; {reported} of the reported set" if reported else ""
 
 
 def _check(results: list[Path], models: list[str], routings: list[Routing]) -> None:
@@ -104,10 +112,15 @@ def _extracting(models: list[str], routings: list[Routing], params: ExtractParam
         predictor = importlib.import_module(LOAD_MODULE).load_predictor(name) if wanted else None
         for way in wanted:
             own = params.model_copy(update={"routing": way})
-            variants.append(protocols.variant_of_model(f"{name}, {way.value}", predictor, own))
+            variants.append(
+                protocols.variant_of_model(
+                    f"{name}, {way.value}, {params.edge.edge_method.value}", predictor, own
+                )
+            )
     if Routing.SAUVOLA_ONLY in routings:
+        sauvola = f"Sauvola, {params.edge.edge_method.value}"
         own = params.model_copy(update={"routing": Routing.SAUVOLA_ONLY})
-        variants.append(protocols.variant_of_model("Sauvola", None, own))
+        variants.append(protocols.variant_of_model(sauvola, None, own))
     return variants
 
 

@@ -127,6 +127,19 @@ def layer_offsets(scores: Sequence[ImageScore]) -> list[LayerOffset]:
     ]
 
 
+def blur_spreads(offsets: Sequence[LayerOffset]) -> dict[str, tuple[float, float]]:
+    """Feature size of each layer, and greatest less smallest offset over blurs of up to 2.2 px."""
+    found: dict[str, list[LayerOffset]] = {}
+    for offset in offsets:
+        if offset.blur_px <= ORDINARY_BLUR_PX + _SLACK:
+            found.setdefault(offset.layer, []).append(offset)
+    return {
+        layer: (group[0].feature_px, float(np.ptp([o.offset_px for o in group])))
+        for layer, group in found.items()
+        if len(group) > 1
+    }
+
+
 def _offset(key: tuple[str, float, float], group: list[ImageScore]) -> LayerOffset:
     bias = np.array([score.placed.bias_px for score in group])
     clear = bias[[score.edge_snr >= POOR_SNR - _SLACK for score in group]]

@@ -13,6 +13,7 @@ from segsem.core.files import write_text
 from segsem.evaluation.contour_groups import (
     GROUPINGS,
     LayerOffset,
+    blur_spreads,
     condition,
     grouped_scores,
     layer_offsets,
@@ -221,7 +222,14 @@ def _layer_table(offsets: Sequence[LayerOffset]) -> list[str]:
         ]
         for o in offsets
     ]
-    return _table(head, rows) if rows else []
+    blurs = [
+        [layer, _number(feature, 1), _number(spread)]
+        for layer, (feature, spread) in blur_spreads(offsets).items()
+    ]
+    parts = _table(head, rows) if rows else []
+    if blurs:
+        parts += _table(["layer", "feature px", "spread of offsets over blurs <= 2.2 px"], blurs)
+    return parts
 
 
 _PAIRED: dict[str, Callable[[ImageScore], float]] = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from segsem.evaluation.contour_groups import condition, grouped_scores, layer_offsets
+from segsem.evaluation.contour_groups import blur_spreads, condition, grouped_scores, layer_offsets
 from segsem.evaluation.contour_protocol import ImageScore
 from segsem.evaluation.contour_score import Placement
 from segsem.evaluation.contour_summary import of_sources, paired_difference, placement_figures
@@ -155,6 +155,18 @@ def test_layers_have_one_offset_at_each_blur() -> None:
     assert only.spread_snr4_px == pytest.approx(0.2)
     # 0.9 less the mean of 0.2, 0.3 and 0.4.
     assert only.residual_px == pytest.approx(0.6)
+
+
+def test_offsets_are_compared_over_ordinary_blurs() -> None:
+    snrs = (4.0, 8.0, 15.0)
+    scores = [
+        score
+        for blur, bias in ((1.0, 0.1), (1.6, 0.2), (2.2, 0.4), (3.2, 1.4))
+        for score in layer(dict.fromkeys(snrs, bias), blur_px=blur)
+    ]
+    (spread,) = blur_spreads(layer_offsets(scores)).items()
+    assert spread == ("lines bright", (24.0, pytest.approx(0.3)))
+    assert "| lines bright | 24.0 | 0.300 |" in table_md(scores, "a set")
 
 
 def test_variants_are_compared_image_by_image() -> None:
