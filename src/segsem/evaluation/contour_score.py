@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segsem.core.contour import SOURCE_CODES, Contour
+from segsem.core.contour import Contour
 from segsem.core.extraction import Extraction
 from segsem.core.types import FloatArray
 from segsem.evaluation.truth_set import Truth
@@ -172,8 +172,3 @@ def _rms(values: FloatArray) -> float:
 
 def _std(values: FloatArray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else _NAN
-
-
-def source_names(codes: IntArray) -> list[str]:
-    """Return the sources that occur, by name."""
-    return [SOURCE_CODES[int(code)].value for code in np.unique(codes)]

@@ -12,6 +12,8 @@ import shapely
 from shapely.geometry import box
 
 import segsem.synth.edges_set as edges_set_module
+from segsem.cli import synth as cli
+from segsem.synth import write
 from segsem.synth.edges_set import EDGES_COUNT, EDGES_SEED, is_reported_set
 from segsem.synth.families.frames import frames
 from segsem.synth.families.pattern import PatternRequest
@@ -83,6 +85,16 @@ def test_the_reported_set_is_known_by_its_manifest() -> None:
     assert is_reported_set({"preset": "edges", "seed": str(EDGES_SEED)})
     assert not is_reported_set({"preset": "edges", "seed": 0})
     assert not is_reported_set({})
+
+
+@pytest.mark.parametrize(("seed", "count", "drawn"), [(None, EDGES_COUNT, EDGES_SEED), (7, 20, 7)])
+def test_the_command_draws_the_whole_reported_set_unless_a_seed_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int | None, count: int, drawn: int
+) -> None:
+    asked = []
+    monkeypatch.setattr(write, "write_set", lambda folder, wanted: asked.append(wanted))
+    cli._steps(tmp_path, None, seed, "edges", None)
+    assert asked == [write.SynthSet("edges", count, drawn)]
 
 
 def test_its_seed_is_written_down_in_one_place_only() -> None:
