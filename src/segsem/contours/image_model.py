@@ -32,7 +32,9 @@ WALK_OF_SEEN = 2.0
 LAGS = np.arange(2, 7)
 
 DEPENDENT_ROWS = 1.5
-BLOCK = 64
+"""A median of means of blocks is worth that much less than the mean."""
+BLOCK = 16
+"""Profiles of which the mean is taken before the median."""
 
 NORMAL_MEDIAN = 0.4549
 """Median of the square of a normal variable: corners are few, so medians do not see them."""

@@ -82,6 +82,10 @@ class Contour:
         Index into `SOURCE_CODES`.
     flags : (K,) uint8
         `PointFlag` bits.
+    unsmoothed_px : (K,) float64, optional
+        Where the image puts the edge of each profile alone, along the normal from the vertex:
+        what roughness is measured from. NaN where it shows none; None where the edge method
+        keeps it not.
 
     Raises
     ------
@@ -101,9 +105,12 @@ class Contour:
     confidence: FloatArray
     source_code: npt.NDArray[np.uint8]
     flags: npt.NDArray[np.uint8]
+    unsmoothed_px: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n_points = len(self.vertices_rc)
+        if self.unsmoothed_px is not None:
+            _check_shape("unsmoothed_px", self.unsmoothed_px, (n_points,))
         for name in ("vertices_rc", "raw_vertices_rc", "normals_rc"):
             _check_shape(name, getattr(self, name), (n_points, 2))
         for name in ("sigma_px", "slope", "contrast", "confidence", "source_code", "flags"):

@@ -228,6 +228,7 @@ def _contour(line: PlacedLine, contour_id: int, routed: HybridResult) -> Contour
         confidence=confidence,
         source_code=routed.source_code[rows, cols],
         flags=line.flags,
+        unsmoothed_px=line.unsmoothed_px,
     )
 
 
