@@ -29,7 +29,7 @@ WALK_OF_SEEN = 2.0
 """The beam smooths roughness along the edge: what is there over what is seen (measured with
 `tools/measure_placement.py` at blurs of 1.2 and 2.2 px)."""
 
-LAGS = np.arange(2, 7)
+LAGS = (2, 3, 4, 5, 6)
 
 DEPENDENT_ROWS = 1.5
 """A median of means of blocks is worth that much less than the mean."""
@@ -180,9 +180,10 @@ def _roughness(
     """
     excess = [_excess(raw, raw_sigma, scatter, lag) for lag in LAGS]
     known = np.isfinite(excess)
+    lags = np.asarray(LAGS, dtype=np.float64)
     if known.sum() < 3:
         return WALK_OF_SEEN * FIRST_WALK_PX2, 0.0
-    at = 2.0 * step_px * LAGS[known]
+    at = 2.0 * step_px * lags[known]
     over = np.asarray(excess)[known]
     slope, level = np.polyfit(at, over, 1)
     if level < 0:  # all of it is walk
