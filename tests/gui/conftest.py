@@ -258,3 +258,14 @@ def point_at(panel: Any, hand: Hand, until: Any) -> Callable[[float, float], Non
         until(is_there)
 
     return move
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four images of 60 x 80 px."""
+    made = tmp_path / "images"
+    made.mkdir()
+    for number, name in enumerate("abcd"):
+        grey = np.random.default_rng(number).integers(0, 255, (60, 80)).astype(np.uint8)
+        tifffile.imwrite(made / f"{name}.tif", grey)
+    return made

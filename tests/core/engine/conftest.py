@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import queue
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+from segsem.engine.answers import EngineState
+from segsem.engine.client import EngineClient
 
 
 @pytest.fixture
@@ -23,3 +29,15 @@ def squares() -> npt.NDArray[np.uint8]:
     image[40:80, 40:80] = 220
     image[300:340, 500:540] = 220
     return image
+
+
+@pytest.fixture
+def states() -> queue.Queue[tuple[EngineState, str]]:
+    return queue.Queue()
+
+
+@pytest.fixture
+def client(fake_engine: tuple[str, ...], states: queue.Queue[Any]) -> Iterator[EngineClient]:
+    engine = EngineClient("fake", lambda *told: states.put(told), fake_engine)
+    yield engine
+    engine.close()
