@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,9 @@ COLUMNS: tuple[str, ...] = (
     "slope", "contrast", "weight", "confidence", "source", "flags",
 )  # fmt: skip
 
+UNSMOOTHED = "unsmoothed_px"
+"""One more column, where the edge method keeps raw positions: `Contour.unsmoothed_px`."""
+
 SMALLEST_SIGMA_PX = 1e-3
 """A standard error below it is not believed: weights stay finite on noise-free images."""
 
@@ -49,6 +53,8 @@ def write_contours_csv(path: Path | str, extractions: Iterable[Extraction]) -> N
     is the unit normal from feature to background in the layout frame, y up, for square pixels
     where the pixel size is unknown. `weight` is 1/sigma² in 1/nm² (1/px² where the pixel size
     is unknown) and 0 where the image did not place the point. `flags` are words joined by `|`.
+    Where the edge method keeps raw positions a last column, `unsmoothed_px`, says how far along
+    the normal from the point the image alone puts the edge.
 
     Parameters
     ----------
@@ -62,17 +68,30 @@ def write_contours_csv(path: Path | str, extractions: Iterable[Extraction]) -> N
     ExportError
         If the file cannot be written.
     """
+    extractions, with_raw = _look_ahead(extractions)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
-        out.write(",".join(COLUMNS) + "\n")
+        out.write(",".join((*COLUMNS, UNSMOOTHED) if with_raw else COLUMNS) + "\n")
         for extraction in extractions:
             image_id = _csv_field(extraction.image_id)
             for region in extraction.regions:
                 for contour in region.contours:
                     head = f"{image_id},{region.region_id},{contour.contour_id}"
-                    out.write(_contour_text(head, contour, extraction))
+                    out.write(_contour_text(head, contour, extraction, with_raw))
 
 
-def _contour_text(head: str, contour: Contour, extraction: Extraction) -> str:
+def _look_ahead(extractions: Iterable[Extraction]) -> tuple[Iterable[Extraction], bool]:
+    """Whether contours keep raw positions; the images of one file share their edge method."""
+    rest = iter(extractions)
+    seen: list[Extraction] = []
+    for extraction in rest:
+        seen.append(extraction)
+        for region in extraction.regions:
+            for contour in region.contours:
+                return chain(seen, rest), contour.unsmoothed_px is not None
+    return seen, False
+
+
+def _contour_text(head: str, contour: Contour, extraction: Extraction, with_raw: bool) -> str:
     # The nm columns follow from the px columns as written, so that a file that is read and
     # written again stays the same.
     contour = replace(
@@ -88,6 +107,9 @@ def _contour_text(head: str, contour: Contour, extraction: Extraction) -> str:
         *_nm_columns(contour, extraction.shape[0], extraction.pixel_size_nm),
         *_evidence_columns(contour, extraction.pixel_size_nm),
     ]
+    if with_raw:
+        raw = contour.unsmoothed_px
+        columns.append([""] * n_points if raw is None else _decimals(raw, _PX_DECIMALS))
     return "".join(",".join(row) + "\n" for row in zip(*columns, strict=True))
 
 

@@ -19,6 +19,7 @@ from segsem.export.contours_csv import (
     FLAG_SEPARATOR,
     SOURCE_NAMES,
     SQUARE_PIXELS,
+    UNSMOOTHED,
 )
 
 _SOURCE_CODE_OF = {name: code for code, name in enumerate(SOURCE_NAMES)}
@@ -63,7 +64,8 @@ def read_contours_csv(path: Path | str, pixel_size_nm: PixelSize | None) -> list
         with path.open(encoding="utf-8", newline="") as handle:
             rows = (row for row in csv.reader(handle) if row)
             header = _checked_header(path, next(rows, []))
-            places = {name: header.index(name) for name in COLUMNS}
+            names = (*COLUMNS, UNSMOOTHED) if UNSMOOTHED in header else COLUMNS
+            places = {name: header.index(name) for name in names}
             for chunk in _whole_contours(path, rows, header):
                 columns = {name: [row[at] for row in chunk] for name, at in places.items()}
                 found += _parse_contours(columns, pixel_size_nm or SQUARE_PIXELS, first_row)
@@ -124,6 +126,7 @@ def _parse_contours(
         if not np.isfinite(numbers[name]).all():
             msg = f"Expected a number in every row of `{name}`"
             raise ValueError(msg)
+    raw_px = _floats(UNSMOOTHED, columns[UNSMOOTHED]) if UNSMOOTHED in columns else None
     vertices_rc = np.column_stack([numbers["y_px"], numbers["x_px"]])
     raw_rc = np.column_stack([numbers["y_raw_px"], numbers["x_raw_px"]])
     integers = {name: _integers(name, columns[name]) for name in ("region_id", "contour_id")}
@@ -144,6 +147,7 @@ def _parse_contours(
             confidence=numbers["confidence"][span],
             source_code=codes[span],
             flags=flags[span],
+            unsmoothed_px=None if raw_px is None else raw_px[span],
         )
         image_id, region_id = columns["image_id"][start], integers["region_id"][start]
         found.append(ContourRows(image_id, region_id, contour))

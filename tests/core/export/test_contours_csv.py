@@ -99,6 +99,25 @@ def test_unknown_pixel_size_leaves_the_nm_columns_empty(
     assert float(rows[0]["weight"]) == pytest.approx(100)
 
 
+def test_raw_positions_are_kept_in_one_more_column(tmp_path: Path, extraction: Extraction) -> None:
+    def with_raw(contour: Contour) -> Contour:
+        return replace(
+            contour, unsmoothed_px=np.r_[np.nan, np.linspace(-0.5, 0.5, len(contour) - 1)]
+        )
+
+    regions = tuple(
+        replace(r, contours=tuple(with_raw(c) for c in r.contours)) for r in extraction.regions
+    )
+    bare = replace(extraction, image_id="empty", regions=())
+    path = tmp_path / "contours.csv"
+    write_contours_csv(path, [bare, replace(extraction, regions=regions)])
+    header = path.read_text(encoding="utf-8").splitlines()[0]
+    assert header == ",".join([*DESIGN_COLUMNS, "unsmoothed_px"])
+    wanted = [c for r in regions for c in r.contours]
+    for row, contour in zip(read_contours_csv(path, None), wanted, strict=True):
+        np.testing.assert_allclose(row.contour.unsmoothed_px, contour.unsmoothed_px, atol=6e-6)
+
+
 @pytest.mark.parametrize("pixel_size_nm", [(1.5, 2.0), (0.44, 2.69), None])
 def test_round_trip(
     tmp_path: Path, extraction: Extraction, pixel_size_nm: tuple[float, float] | None
@@ -118,6 +137,9 @@ def test_round_trip(
     for row, (_, contour) in zip(rows, expected, strict=True):
         for field in fields(Contour):
             got, want = getattr(row.contour, field.name), getattr(contour, field.name)
+            if want is None:
+                assert got is None
+                continue
             np.testing.assert_allclose(got, want, rtol=0, atol=6e-5, err_msg=field.name)
         np.testing.assert_allclose(row.contour.vertices_rc, contour.vertices_rc, atol=6e-6)
 
