@@ -10,6 +10,7 @@ from scipy import ndimage as ndi
 
 from segsem.contours.edge_definition import RIM_REACH_PX, levels_around, locate, steepest
 from segsem.contours.profiles import (
+    STEP_PX,
     EdgeImage,
     average_along,
     averaging_gain,
@@ -18,7 +19,7 @@ from segsem.contours.profiles import (
 )
 from segsem.contours.trace import Polyline, normals_rc, resample, smooth_along
 from segsem.core.contour import PointFlag
-from segsem.core.params import EdgeParams, EdgeSide
+from segsem.core.params import EdgeMethod, EdgeParams, EdgeSide
 from segsem.core.types import FloatArray
 
 LEVEL_SIGMA_PX = 10.0
@@ -83,14 +84,16 @@ def _fit(
     search_px: float,
 ) -> Fit:
     """Locate the edge on each normal, as a shift along it."""
-    offsets = sample_offsets(search_px + 2.0 + RIM_REACH_PX)
+    # What the model places afterwards need not be found to a fraction of a pixel.
+    step = 0.5 if params.edge_method is EdgeMethod.INVERSE else STEP_PX
+    offsets = sample_offsets(search_px + 2.0 + RIM_REACH_PX, step)
     normals = normals_rc(base)
     raw = sample_profiles(image, base.vertices_rc, normals, offsets)
     if not bright:  # a gap's material lies outside it
         raw = raw[:, ::-1]
     profiles = average_along(raw, sigma_points, base.closed)
     wide = average_along(raw, LEVEL_SIGMA_PX / params.step_px, base.closed)
-    rough = steepest(blur(profiles, 1.0), offsets, search_px)
+    rough = steepest(blur(profiles, 1.0 / step), offsets, search_px)
     rough = median_along(rough, base.closed)
     reach = edge_reach(wide, offsets, search_px)
     levels = levels_around(wide, offsets, rough, reach)
@@ -110,7 +113,7 @@ def _fit(
 
 def edge_reach(wide: FloatArray, offsets: FloatArray, search_px: float) -> float:
     """How far the extremes lie from the edge: from the width of this contour's mean edge."""
-    rough = steepest(blur(wide, 1.0), offsets, search_px)
+    rough = steepest(blur(wide, 1.0 / (offsets[1] - offsets[0])), offsets, search_px)
     levels = levels_around(wide, offsets, rough, 8.0)
     fall = np.nanmax(np.nan_to_num(-np.gradient(wide, offsets, axis=1)), axis=1)
     good = (fall > 0) & np.isfinite(levels.contrast)
@@ -152,9 +155,9 @@ def median_along(values: FloatArray, closed: bool, size: int = 9) -> FloatArray:
     return np.asarray(ndi.median_filter(filled, size, mode="wrap" if closed else "nearest"))
 
 
-def blur(profiles: FloatArray, sigma_px: float) -> FloatArray:
+def blur(profiles: FloatArray, sigma_samples: float) -> FloatArray:
     """Smooth across the edge, for finding it, never for placing it."""
     known = np.isfinite(profiles)
     filled = np.where(known, profiles, np.nanmean(profiles) if known.any() else 0.0)
-    smoothed = ndi.gaussian_filter1d(filled, sigma_px / 0.25, axis=1, mode="nearest")
+    smoothed = ndi.gaussian_filter1d(filled, sigma_samples, axis=1, mode="nearest")
     return np.where(known, smoothed, np.nan)

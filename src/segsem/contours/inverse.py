@@ -31,15 +31,14 @@ ROUNDS = 3
 REFERENCE_SIGMA_PX = 8.0
 """Regularisation is against a course this smooth, so that noise of the first pass goes too."""
 
-SMOOTHING_LOSS = 1.1
-"""Real roughness is no random walk: variance over that of the walk's posterior."""
-
-SLOW_PX = 0.04
+SLOW_PX = 0.03
 """What varies slowly along an edge and no neighbour tells: charging, texture, the model itself.
-Both were measured with `tools/measure_placement.py`."""
+Measured with `tools/measure_placement.py`."""
 
 BEAM_SHARE = 0.8
 """Of the blur: smoothing along the contour that costs no detail."""
+
+SMALL_SHIFTS_PX = (0.0, -0.5, 0.5, -1.0, 1.0, -1.5, 1.5, -2.0, 2.0)
 
 MIN_SHOWN = 0.3
 """Share of the model's contrast that a stretch must show."""
@@ -107,6 +106,7 @@ class Matcher:
         #: Columns: the three parts, and what a shift by one px to the right adds.
         self.design = np.column_stack([parts, -slope @ model.edge.heights])
         self.heights = np.append(model.edge.heights, 0.0)
+        self.weight = model.weight
         self._weighted = self.design * model.weight[:, None]
         products = self._weighted[:, :, None] * self.design[:, None, :]
         self._products = products.reshape(len(WINDOW_PX), -1)
@@ -115,11 +115,13 @@ class Matcher:
         own = self._weighted[:, 3]
         self.of_parts = (own @ -slope) / max(float(own @ self.design[:, 3]), 1e-12)
 
-    def sums(self, grey: FloatArray, known: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Moments (K, 4) of the profiles' difference from the model, and Gram (K, 4, 4)."""
-        difference = known * (grey - self.design @ self.heights)
-        gram = known @ self._products
-        return difference @ self._weighted, gram.reshape(-1, 4, 4)
+    def moments(self, grey: FloatArray, known: FloatArray) -> FloatArray:
+        """Weighted products (K, 4) of the profiles' difference from the model with the design."""
+        return np.asarray((known * (grey - self.design @ self.heights)) @ self._weighted)
+
+    def gram(self, known: FloatArray) -> FloatArray:
+        """Weighted products (K, 4, 4) of the design with itself, where known."""
+        return np.asarray((known @ self._products).reshape(-1, 4, 4))
 
 
 def fit_contour(
@@ -150,38 +152,65 @@ def fit_contour(
     matcher = Matcher(model)
     course, bend = start_px, bend_px
     walk = model.walk_px2 * step_px + _bend_walk(bend_px, closed, step_px)
+    if _is_small(closed, len(course), step_px):
+        course = course + _common_shift(scanned, matcher, course)
+    # What is masked hardly changes between rounds.
+    _, first_known, _ = scanned.around(course)
+    stretches = _Stretches(matcher, matcher.gram(first_known), closed, step_px)
     for _ in range(ROUNDS):
         grey, known, rest = scanned.around(course)
-        moments, gram = matcher.sums(grey, known)
-        levels, precision, shared = _levels(matcher, moments, gram, closed, step_px)
+        moments, gram = matcher.moments(grey, known), matcher.gram(known)
+        levels = stretches.levels(moments)
         gain = 1 + levels @ matcher.of_parts
         used = np.where(gain > MIN_SHOWN, gain, 1.0)
-        slope_energy = gram[:, 3, 3] * used**2
+        energy = gram[:, 3, 3] * used**2
         moved = (moments[:, 3] - np.einsum("kj,kj->k", gram[:, 3, :3], levels)) * used
-        seen = (
-            course
-            - rest
-            + np.divide(moved, slope_energy, out=np.zeros_like(moved), where=slope_energy > 0)
-        )
-        variance: FloatArray = np.full(len(seen), np.inf)
-        np.divide(1.0, slope_energy * step_px, out=variance, where=slope_energy > 1e-9)
-        variance += model.scatter_px2
-        lost = (gain < MIN_SHOWN) | (gain * np.sqrt(precision) < MIN_SIGNIFICANCE)
-        information = np.where(lost | ~np.isfinite(variance), 0.0, 1.0 / variance)
-        course, sigma = regularise(seen + bend, information, walk, closed)
-        course = course - bend
+        seen = course - rest
+        seen += np.divide(moved, energy, out=np.zeros_like(moved), where=energy > 0)
+        lost = (gain < MIN_SHOWN) | (gain * np.sqrt(stretches.precision) < MIN_SIGNIFICANCE)
+        variance = _variance(energy * step_px, lost) + model.scatter_px2
+        course, sigma = regularise(seen + bend, 1.0 / variance, walk, closed)
         # The beam lets no finer detail through than this.
-        course = smooth_along(course, BEAM_SHARE * model.edge.blur_px / step_px, closed)
+        course = smooth_along(course - bend, BEAM_SHARE * model.edge.blur_px / step_px, closed)
         # From now on against a smooth course of the edge itself, not of the first pass.
         bend = bend_px - smooth_along(course, REFERENCE_SIGMA_PX / step_px, closed)
+    shown = np.isfinite(variance)
     return InverseFit(
         course,
-        np.sqrt(SMOOTHING_LOSS * sigma**2 + shared + SLOW_PX**2),
-        np.where(information > 0, seen, np.nan),
-        np.where(information > 0, np.sqrt(variance), np.nan),
+        np.sqrt(sigma**2 + stretches.shared_px2 + SLOW_PX**2),
+        np.where(shown, seen, np.nan),
+        np.where(shown, np.sqrt(variance), np.nan),
         gain,
         lost,
     )
+
+
+def _is_small(closed: bool, count: int, step_px: float) -> bool:
+    """Whether a contour is one stretch."""
+    return closed and count * step_px < 3 * LEVEL_SIGMA_PX
+
+
+def _common_shift(scanned: Scan, matcher: Matcher, start_px: FloatArray) -> float:
+    """Shift of a whole small feature at which the model, levels and all, fits best.
+
+    Its first pass averaged around much of it, and may be farther off than a fit can pull.
+    """
+    best, least = 0.0, np.inf
+    wanted = matcher.design @ matcher.heights
+    for shift in SMALL_SHIFTS_PX:
+        grey, known, _ = scanned.around(start_px + shift)
+        squares = known * (grey - wanted) ** 2
+        cost = float(np.sum(squares @ matcher.weight) / max(float(np.sum(known)), 1.0))
+        if cost < least:
+            best, least = shift, cost
+    return best
+
+
+def _variance(information: FloatArray, lost: MaskArray) -> FloatArray:
+    """One over the information; infinite where there is none."""
+    variance: FloatArray = np.full(len(information), np.inf)
+    np.divide(1.0, information, out=variance, where=~lost & (information > 1e-9))
+    return variance
 
 
 def _bend_walk(bend_px: FloatArray, closed: bool, step_px: float) -> FloatArray:
@@ -191,42 +220,47 @@ def _bend_walk(bend_px: FloatArray, closed: bool, step_px: float) -> FloatArray:
     return np.asarray(np.maximum(smooth_along(steps**2, 2.0 / step_px, closed), 0.0))
 
 
-def _levels(
-    matcher: Matcher, moments: FloatArray, gram: FloatArray, closed: bool, step_px: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Grey levels of each stretch as differences from the model's, with the shift left free.
+class _Stretches:
+    """Grey levels over long stretches of one contour, with the shift left free.
 
-    Returns
-    -------
-    levels : (K, 3) array
+    Attributes
+    ----------
     precision : (K,) array
         One over the variance of the stretch's contrast in units of the model's.
-    shared : (K,) array
-        Variance that not knowing the levels adds to all positions of the stretch, px².
+    shared_px2 : (K,) array
+        Variance that not knowing the levels adds to all positions of the stretch.
     """
-    sigma = LEVEL_SIGMA_PX / step_px
-    count = len(moments)
-    rows = min(2 * np.sqrt(np.pi) * sigma, float(count)) * step_px
-    if count < 3 * sigma and closed:
-        # A small feature is one stretch.
-        mean_moments = np.broadcast_to(moments.mean(axis=0), moments.shape)
-        mean_gram = np.broadcast_to(gram.mean(axis=0), gram.shape)
-    else:
-        mean_moments = _local_mean(moments, sigma, closed)
-        mean_gram = _local_mean(gram.reshape(count, -1), sigma, closed).reshape(gram.shape)
-    prior = np.zeros((4, 4))
-    scale = np.array([matcher.contrast, matcher.contrast, 1.0]) * LEVEL_SPREAD
-    prior[np.arange(3), np.arange(3)] = 1.0 / scale**2 / rows
-    prior[3, 3] = 1e-9
-    solved = np.linalg.solve(mean_gram + prior, mean_moments[:, :, None])[:, :, 0]
-    covariance = np.linalg.inv(mean_gram + prior)[:, 3, 3]
-    alone = 1.0 / np.maximum(mean_gram[:, 3, 3] + prior[3, 3], 1e-12)
-    shared = np.clip((covariance - alone) / rows, 0.0, 1.0)
-    return solved[:, :3], _contrast_precision(matcher, mean_gram, rows), shared
+
+    def __init__(self, matcher: Matcher, gram: FloatArray, closed: bool, step_px: float) -> None:
+        count = len(gram)
+        self._sigma = LEVEL_SIGMA_PX / step_px
+        self._closed = closed
+        self._whole = _is_small(closed, count, step_px)
+        rows = min(2 * np.sqrt(np.pi) * self._sigma, float(count)) * step_px
+        mean = self._mean(gram.reshape(count, -1)).reshape(-1, 4, 4)
+        prior = np.zeros((4, 4))
+        scale = np.array([matcher.contrast, matcher.contrast, 1.0]) * LEVEL_SPREAD
+        prior[np.arange(3), np.arange(3)] = 1.0 / scale**2 / rows
+        prior[3, 3] = 1e-9
+        self._inverse = np.linalg.inv(mean + prior)
+        alone = 1.0 / np.maximum(mean[:, 3, 3] + prior[3, 3], 1e-12)
+        shared = np.clip((self._inverse[:, 3, 3] - alone) / rows, 0.0, 1.0)
+        self.shared_px2 = np.broadcast_to(shared, (count,))
+        self.precision = np.broadcast_to(_contrast_precision(matcher, mean, rows), (count,))
+
+    def levels(self, moments: FloatArray) -> FloatArray:
+        """Differences (K, 3) of the levels from the model's."""
+        mean = self._mean(moments)
+        levels = np.einsum("kij,kj->ki", self._inverse[:, :3], mean)
+        return np.broadcast_to(levels, (len(moments), 3))
+
+    def _mean(self, values: FloatArray) -> FloatArray:
+        if self._whole:  # a small feature is one stretch
+            return np.asarray(values.mean(axis=0, keepdims=True))
+        return _local_mean(values, self._sigma, self._closed)
 
 
 def _local_mean(values: FloatArray, sigma: float, closed: bool) -> FloatArray:
-
     return np.asarray(
         ndi.gaussian_filter1d(
             values, sigma, axis=0, mode="wrap" if closed else "reflect", truncate=3.0

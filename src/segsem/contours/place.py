@@ -23,6 +23,7 @@ from segsem.contours.edges import fit_edges, inverse_fit
 from segsem.contours.inverse import ImageModel
 from segsem.contours.matched import Template, match
 from segsem.contours.profiles import (
+    STEP_PX,
     EdgeImage,
     average_along,
     averaging_gain,
@@ -116,7 +117,7 @@ def _match_fit(image: EdgeImage, base: Polyline, bright: bool, params: EdgeParam
     sigma_points = params.smooth_px / params.step_px
     profiles = average_along(raw, sigma_points, base.closed)
     mean = average_along(raw, TEMPLATE_SIGMA_PX / params.step_px, base.closed)
-    rough = median_along(steepest(blur(mean, 1.0), offsets, search), base.closed)
+    rough = median_along(steepest(blur(mean, 1.0 / STEP_PX), offsets, search), base.closed)
     reach = edge_reach(mean, offsets, search)
     levels = levels_around(mean, offsets, rough, reach)
     edge, slope = locate(mean, offsets, levels, rough, params.edge_method, params.edge_side, reach)

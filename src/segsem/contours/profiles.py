@@ -64,10 +64,10 @@ def estimate_noise(grey: FloatImage) -> float:
     return float(np.median(np.abs(response)) / 0.6745 / 6.0)
 
 
-def sample_offsets(reach_px: float) -> FloatArray:
+def sample_offsets(reach_px: float, step_px: float = STEP_PX) -> FloatArray:
     """Offsets along the normal in px, symmetric about 0, feature side negative."""
-    half = int(np.ceil(reach_px / STEP_PX))
-    return np.arange(-half, half + 1, dtype=np.float64) * STEP_PX
+    half = int(np.ceil(reach_px / step_px))
+    return np.arange(-half, half + 1, dtype=np.float64) * step_px
 
 
 def sample_profiles(
