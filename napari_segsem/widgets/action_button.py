@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QPushButton
 
 from napari_segsem._key_bindings import Keys
-from napari_segsem.widgets.parts import make_primary
+from napari_segsem.widgets.parts import follow, make_primary
 
 
 class ActionButton(QPushButton):
@@ -27,7 +27,7 @@ class ActionButton(QPushButton):
         if primary:
             make_primary(self)
         self.clicked.connect(self._run)
-        keys.changed.connect(self._show_key)
+        follow(self, keys.changed, self._show_key)
         self._show_key()
 
     def _run(self) -> None:

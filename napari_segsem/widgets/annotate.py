@@ -15,7 +15,7 @@ from napari_segsem.widgets.first_steps import FirstSteps
 from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.object_list import ObjectList
 from napari_segsem.widgets.panel import Panel
-from napari_segsem.widgets.parts import button, fold, row, text_label
+from napari_segsem.widgets.parts import button, fold, follow, row, text_label
 from napari_segsem.widgets.repeat_box import RepeatBox
 from napari_segsem.widgets.series_box import SeriesBox
 from napari_segsem.widgets.shortcuts import PanelShortcuts
@@ -98,11 +98,11 @@ class AnnotatePanel(Panel):
         self.body.addStretch(1)
 
     def _connect(self) -> None:
-        self.session.document_changed.connect(self._show_document)
-        self.session.engine_changed.connect(self._show_prompts)
-        self.viewer.layers.selection.events.active.connect(self._show_prompts)
-        self.shared.annotate_layers.object_view.changed.connect(self._show_look)
-        self.shared.help_wanted.connect(self._show_help)
+        follow(self, self.session.document_changed, self._show_document)
+        follow(self, self.session.engine_changed, self._show_prompts)
+        follow(self, self.viewer.layers.selection.events.active, self._show_prompts)
+        follow(self, self.shared.annotate_layers.object_view.changed, self._show_look)
+        follow(self, self.shared.help_wanted, self._show_help)
         self._show_look()
 
     def _show_help(self) -> None:
@@ -128,10 +128,10 @@ class AnnotatePanel(Panel):
             self.session.start_engine()
         if annotation is not None and annotation is not self._followed:
             self._followed = annotation
-            annotation.prompts_changed.connect(self._show_prompts)
-            annotation.candidates_changed.connect(self._show_prompts)
-            annotation.objects_changed.connect(self._show_objects)
-            annotation.proposals.changed.connect(self._show_prompts)
+            follow(self, annotation.prompts_changed, self._show_prompts)
+            follow(self, annotation.candidates_changed, self._show_prompts)
+            follow(self, annotation.objects_changed, self._show_objects)
+            follow(self, annotation.proposals.changed, self._show_prompts)
         self._show_objects()
 
     def _show_prompts(self, _event: Any = None) -> None:

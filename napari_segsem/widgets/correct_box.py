@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QGridLayout, QSizePolicy, QSlider, QVBoxLayout, QWidg
 
 from napari_segsem._pen import LARGEST_PX, SMALLEST_PX
 from napari_segsem._sessions import Shared
-from napari_segsem.widgets.parts import button, row, text_label
+from napari_segsem.widgets.parts import button, follow, row, text_label
 
 COLUMNS = 3
 SLIDER_STEPS = 100
@@ -64,10 +64,10 @@ class CorrectBox(QWidget):
             made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             grid.addWidget(made, number // COLUMNS, number % COLUMNS)
         layout.addWidget(holder)
-        shared.keys.changed.connect(self._show_keys)
+        follow(self, shared.keys.changed, self._show_keys)
         self._show_keys()
         self.slider.valueChanged.connect(self._resize)
-        self._pen.changed.connect(self._show)
+        follow(self, self._pen.changed, self._show)
         self._show(self._pen.diameter_px)
 
     def _show_keys(self) -> None:

@@ -6,7 +6,7 @@ from napari.utils import progress
 from qtpy.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
 from napari_segsem._sessions import Shared
-from napari_segsem.widgets.parts import button, row, text_label
+from napari_segsem.widgets.parts import button, follow, row, text_label
 from segsem.core.params import Routing
 
 METHODS = {
@@ -45,9 +45,9 @@ class ExtractBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.extract_button, self._working, self.step_label, self.error_label):
             layout.addWidget(widget)
-        self._run.changed.connect(self.show_state)
-        self._run.progressed.connect(self._show_progress)
-        shared.session.review_changed.connect(self.show_state)
+        follow(self, self._run.changed, self.show_state)
+        follow(self, self._run.progressed, self._show_progress)
+        follow(self, shared.session.review_changed, self.show_state)
         self.show_state()
 
     def show_state(self) -> None:

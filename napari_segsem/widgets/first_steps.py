@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QVBoxLayout
 
 from napari_segsem._annotation import Annotation
 from napari_segsem._key_bindings import Keys
-from napari_segsem.widgets.parts import button, text_label
+from napari_segsem.widgets.parts import button, follow, text_label
 
 DONE, NOW, LATER = "✓", "▸", "·"
 
@@ -34,7 +34,7 @@ class FirstSteps(QFrame):
         layout = QVBoxLayout(self)
         layout.addWidget(self.text)
         layout.addWidget(self.dismiss_button)
-        keys.changed.connect(self._write)
+        follow(self, keys.changed, self._write)
         self._write()
 
     def follow(self, annotation: Annotation | None) -> None:

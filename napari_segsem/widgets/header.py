@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segsem._sessions import Shared
-from napari_segsem.widgets.parts import arrow, button, row, text_label
+from napari_segsem.widgets.parts import arrow, button, follow, row, text_label
 from segsem.core.types import PixelSize
 from segsem.engine.answers import EngineState
 
@@ -133,10 +133,10 @@ class Header(QWidget):
         layout.addWidget(self._busy)
 
     def _connect(self) -> None:
-        self._session.document_changed.connect(self.show_document)
-        self._session.engine_changed.connect(self.show_engine)
-        self._shared.extraction.changed.connect(self.show_engine)
-        self._shared.extraction.progressed.connect(self._show_progress)
+        follow(self, self._session.document_changed, self.show_document)
+        follow(self, self._session.engine_changed, self.show_engine)
+        follow(self, self._shared.extraction.changed, self.show_engine)
+        follow(self, self._shared.extraction.progressed, self._show_progress)
 
 
 def size_text(size: PixelSize) -> str:

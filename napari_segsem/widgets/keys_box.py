@@ -21,7 +21,7 @@ from napari_segsem import _layers
 from napari_segsem._key_bindings import Keys
 from napari_segsem._key_names import napari_uses
 from napari_segsem._keymap import HOLD_TO_PAN, HOLD_TO_PAN_SHADOWS, Key
-from napari_segsem.widgets.parts import button, row, text_label
+from napari_segsem.widgets.parts import button, follow, row, text_label
 from segsem.core.exceptions import InputError
 
 ACTION_ROLE = Qt.ItemDataRole.UserRole
@@ -75,7 +75,7 @@ class KeysBox(QWidget):
             self.state,
         ):
             layout.addWidget(widget)
-        keys.changed.connect(self._fill)
+        follow(self, keys.changed, self._fill)
         self._fill()
         self._show_chosen()
 

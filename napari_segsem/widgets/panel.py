@@ -13,7 +13,7 @@ from napari_segsem._dialogs import ask_images
 from napari_segsem._sessions import Shared, enter, leave, real_viewer
 from napari_segsem._tasks import soon
 from napari_segsem.widgets.header import Header
-from napari_segsem.widgets.parts import text_label
+from napari_segsem.widgets.parts import follow, text_label
 
 MINIMUM_WIDTH = 340
 
@@ -45,7 +45,7 @@ class Panel(QWidget):
         self._wanted: QWidget | None = None
         self._lay_out()
         self.setAcceptDrops(True)
-        self.session.message.connect(self._show_message)
+        follow(self, self.session.message, self._show_message)
         # Not a method: the panel no longer exists when this is called.
         self.destroyed.connect(partial(_gone, self.shared, self.title))
         self.shared.restorer.panel_opened(self.title)

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 from superqt import QCollapsible
 
 ARROW_WIDTH = 28
 NARROW = QSizePolicy.Policy.Ignored
+
+
+def follow(owner: QObject, signal: Any, slot: Callable[..., object]) -> None:
+    """Call a method of a part of a panel at each signal, until Qt has deleted that part.
+
+    Its Python side may live longer: whatever holds it would have it write into labels that are no
+    more, which ends the program.
+
+    Parameters
+    ----------
+    owner : QObject
+        The part.
+    signal : psygnal's or napari's
+        Of something that outlives it.
+    slot : callable
+        A method of the part.
+    """
+    signal.connect(slot)
+    owner.destroyed.connect(lambda *_: signal.disconnect(slot))
 
 
 def button(

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QSizePolicy, QSlider, QVBoxLayout, QWidget
 from napari_segsem._annotation import Annotation
 from napari_segsem._sessions import Shared
 from napari_segsem.widgets.action_button import ActionButton
-from napari_segsem.widgets.parts import button, row, text_label
+from napari_segsem.widgets.parts import button, follow, row, text_label
 
 STEPS = 100
 """Of the slider: hundredths of a score."""
@@ -51,15 +51,15 @@ class RepeatBox(QWidget):
             row(self.accept_button, self.drop_button),
         ):
             layout.addWidget(widget)
-        self._session.document_changed.connect(self._follow)
+        follow(self, self._session.document_changed, self._follow)
         self._follow()
 
     def _follow(self) -> None:
         annotation = self._session.annotation
         if annotation is not None and annotation is not self._followed:
             self._followed = annotation
-            annotation.proposals.changed.connect(self._show)
-            annotation.prompts_changed.connect(self._show)
+            follow(self, annotation.proposals.changed, self._show)
+            follow(self, annotation.prompts_changed, self._show)
         self._show()
 
     def _show(self, _keys: Any = None) -> None:

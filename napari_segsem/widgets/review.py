@@ -18,7 +18,7 @@ from napari_segsem.widgets.extract_box import ExtractBox
 from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.panel import Panel
-from napari_segsem.widgets.parts import arrow, button, fold, row, text_label
+from napari_segsem.widgets.parts import arrow, button, fold, follow, row, text_label
 from napari_segsem.widgets.region_table import RegionTable
 from napari_segsem.widgets.shortcuts import PanelShortcuts
 
@@ -86,8 +86,8 @@ class ReviewPanel(Panel):
         self.body.addStretch(0)
 
     def _connect(self) -> None:
-        self.session.review_changed.connect(self._show_review)
-        self.session.document_changed.connect(self._show_review)
+        follow(self, self.session.review_changed, self._show_review)
+        follow(self, self.session.document_changed, self._show_review)
         self.table.chosen.connect(self._choose)
         self.threshold.valueChanged.connect(qthrottled(self._move_threshold, timeout=SLIDER_MS))
         self.viewer.mouse_move_callbacks.append(self._on_mouse_move)
@@ -104,9 +104,9 @@ class ReviewPanel(Panel):
         )
         self._results.setVisible(review is not None)
         if review is not None and review is not self._followed:
-            review.decisions_changed.connect(self._show_decisions)
-            review.threshold_changed.connect(self._show_decisions)
-            review.current_changed.connect(self._show_current)
+            follow(self, review.decisions_changed, self._show_decisions)
+            follow(self, review.threshold_changed, self._show_decisions)
+            follow(self, review.current_changed, self._show_current)
         self._followed = review
         self.table.rows.set_review(review)
         if review is not None:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QListView, QVBoxLayout, QWidget
 from napari_segsem._dialogs import ask_folder
 from napari_segsem._sessions import Shared
 from napari_segsem.widgets.action_button import ActionButton
-from napari_segsem.widgets.parts import button, row, text_label
+from napari_segsem.widgets.parts import button, follow, row, text_label
 from napari_segsem.widgets.series_model import SeriesModel, icon_size
 
 LIST_HEIGHT_PX = 260
@@ -51,8 +51,8 @@ class SeriesBox(QWidget):
             self._open_folder,
         )
         self._lay_out()
-        self._series.changed.connect(self.show_series)
-        self._series.entry_changed.connect(self._show_entry)
+        follow(self, self._series.changed, self.show_series)
+        follow(self, self._series.entry_changed, self._show_entry)
         self.show_series()
 
     def show_series(self) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtGui import QIcon, QImage, QPixmap
 
 from napari_segsem._series import ImageStatus, Series, SeriesEntry
 from napari_segsem._thumbnails import SIDE_PX, Thumbnails
+from napari_segsem.widgets.parts import follow
 
 ICON_PX = 48
 _NO_PARENT = QModelIndex()
@@ -42,7 +43,7 @@ class SeriesModel(QAbstractListModel):
         self._row_of: dict[Path, int] = {}
         self._icons: dict[Path, QIcon] = {}
         self._blank = _blank_icon()
-        thumbnails.arrived.connect(self._picture_arrived)
+        follow(self, thumbnails.arrived, self._picture_arrived)
         self.read()
 
     def rowCount(self, parent: QModelIndex = _NO_PARENT) -> int:  # noqa: N802

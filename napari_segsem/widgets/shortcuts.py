@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segsem._key_bindings import Keys
+from napari_segsem.widgets.parts import follow
 
 PRESS_KEYS = {"Return", "Space"}
 """A button that has the focus is pressed with these."""
@@ -31,7 +32,7 @@ class PanelShortcuts(QObject):
         super().__init__(panel)
         self._panel, self._keys = panel, keys
         self._shortcuts: list[QShortcut] = []
-        keys.changed.connect(self._make)
+        follow(self, keys.changed, self._make)
         self._make()
 
     def _make(self) -> None:

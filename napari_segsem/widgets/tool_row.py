@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QButtonGroup, QGridLayout, QPushButton, QSizePolicy, 
 from napari_segsem._key_bindings import Keys
 from napari_segsem._toolbox import Toolbox
 from napari_segsem.widgets.action_button import tip
+from napari_segsem.widgets.parts import follow
 
 COLUMNS = 4
 
@@ -38,8 +39,8 @@ class ToolRow(QWidget):
         # A lone tool would be as wide as the panel.
         for column in range(COLUMNS):
             layout.setColumnStretch(column, 1)
-        toolbox.changed.connect(self._show)
-        keys.changed.connect(self._show)
+        follow(self, toolbox.changed, self._show)
+        follow(self, keys.changed, self._show)
         self._show()
 
     def _button(self, name: str) -> QPushButton:

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segsem._sessions import Shared
 from napari_segsem.widgets.action_button import ActionButton
-from napari_segsem.widgets.parts import text_label
+from napari_segsem.widgets.parts import follow, text_label
 from segsem.dataset.training_set import TrainingSummary
 
 NAMED = 3
@@ -32,8 +32,8 @@ class TrainingSetBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.add_button, self.count_label, self.state_label, self.notes_label):
             layout.addWidget(widget)
-        self._series.changed.connect(self._show_button)
-        self._training.changed.connect(self.show_summary)
+        follow(self, self._series.changed, self._show_button)
+        follow(self, self._training.changed, self.show_summary)
         self._show_button()
         self.show_summary()
 

@@ -215,6 +215,27 @@ def test_what_is_open_is_remembered(
     assert kept["hints_read"]
 
 
+@pytest.mark.parametrize("closed", ["Annotate", "Review and export"])
+def test_a_closed_panel_hears_nothing_more(closed: str, panel: Any, dock: Any, until: Any) -> None:
+    panels = {"Annotate": panel, "Review and export": dock("Review and export")}
+    kept = panels[closed]  # as a console or a script may keep it
+    gone: list[bool] = []
+    kept.destroyed.connect(lambda *_: gone.append(True))
+    kept.parent().destroyOnClose()
+    until(lambda: bool(gone))
+    shared = kept.shared
+    shared.session.document_changed.emit()
+    shared.session.review_changed.emit()
+    shared.session.engine_changed.emit()
+    shared.session.tell("still there?")
+    shared.extraction.changed.emit()
+    shared.keys.changed.emit()
+    shared.toolbox.changed.emit("brush")
+    shared.session.annotation.add_point((5.0, 5.0), 1)
+    other = next(panel for title, panel in panels.items() if title != closed)
+    assert other.footer.text() == "still there?"
+
+
 def test_a_panel_that_is_closed_stays_closed(
     panel: Any, dock: Any, until: Any, viewer: Any
 ) -> None:
