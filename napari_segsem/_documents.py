@@ -149,6 +149,9 @@ class Documents:
 
         known = self._documents.get(key)
         document = known or Document(image)
+        if document.image.pixel_size_nm is None:
+            # The same file, opened before without the manifest that names its pixel size.
+            document.image = image
         if known is not None or not is_kept(document):
             ready(document)
             return

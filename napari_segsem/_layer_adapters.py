@@ -214,6 +214,9 @@ class AnnotateLayers:
         for layer in (*self._adopted.values(), self._own_image):
             if layer is not None and layer in self._viewer.layers:
                 _layers.show(layer, layer is shown)
+        if index := self._viewer.layers.index(shown):
+            # Opened after ours, it would lie over outlines and prompts.
+            self._viewer.layers.move(index, 0)
         _layers.place(shown, document)
 
     def _own_layer(self, document: Document) -> Image:

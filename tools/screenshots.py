@@ -46,6 +46,7 @@ def main() -> None:
     # The clicks of the tour do not go into the user's own project.
     kept = tempfile.TemporaryDirectory(prefix="segsem-tour-")
     os.environ[default_folder.VARIABLE] = kept.name
+    os.environ["SEGSEM_CONFIG_HOME"] = kept.name
     viewer = napari.Viewer(show=True)
     width, height = (int(number) for number in options.size.split("x"))
     viewer.window.resize(width, height)

@@ -24,6 +24,8 @@ class ToolRow(QWidget):
 
     def __init__(self, toolbox: Toolbox, keys: Keys) -> None:
         super().__init__()
+        # Where the panel is short of room it scrolls; buttons are not cut.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._toolbox, self._keys = toolbox, keys
         self.buttons: dict[str, QPushButton] = {}
         self._group = QButtonGroup(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,18 @@ def test_a_panel_that_is_closed_stays_closed(
     review.parent().destroyOnClose()
     assert panel.shared.memory.state.panels == ("Annotate",)
     until(lambda: panel.shared.panels == 1)
+
+
+def test_an_image_that_napari_opens_later_lies_below_ours(
+    panel: Any, viewer: Any, until: Any
+) -> None:
+    known = panel.session.document.image
+    image = replace(known, pixel_size_nm=(NM, NM), pixel_size_source="manifest")
+    layer = viewer.add_image(image.data, metadata={_layers.IMAGE_KEY: image})
+    until(lambda: viewer.layers.index(layer) == 0)
+    assert layer.visible
+    assert panel.session.document.image.pixel_size_nm == (NM, NM)
+    np.testing.assert_allclose(viewer.layers[_layers.PROMPTS].scale, NM)
 
 
 def test_a_lost_image_is_told(remembered: Path, pads_file: Path, dock: Any, until: Any) -> None:
