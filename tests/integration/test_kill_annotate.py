@@ -78,7 +78,7 @@ class Mirror:
         """Do all steps that were done; the last one may be in work."""
         self._pending = None
         for kind, name, *words in lines:
-            assert kind in ("before", "after"), words
+            assert kind in ("before", "after"), (kind, name, *words)
             if kind == "before":
                 assert self.digest(name) == words[0]
                 self._pending = (name, int(words[1]))

@@ -89,7 +89,8 @@ def read_journal(path: Path, n_bytes: int | None = None) -> JournalContent:
         _check_header(path, found[0])
     return JournalContent(
         header=found[0] if found else {},
-        records=tuple(found[1:]),
+        # Version 0.1.0 could write the first line twice.
+        records=tuple(record for record in found[1:] if record.get("format") != FORMAT),
         good_bytes=good,
         lost_bytes=len(raw) - good,
         is_damaged=b"\n" in raw[good:],
@@ -182,6 +183,9 @@ class Journal:
         ExportError
             If the file cannot be written anew; then it stays as it is.
         """
+        if n_bytes == 0:
+            # A journal that was begun after its owner last looked holds nothing kept elsewhere.
+            return
         with self._lock:
             try:
                 self._close()

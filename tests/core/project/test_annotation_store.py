@@ -84,6 +84,26 @@ def test_a_compacted_journal_is_gone_and_undo_is_not(tmp_path, new_work) -> None
     assert_same(make_store(tmp_path).restore(), work)
 
 
+def test_a_journal_begun_while_compacting_is_kept_whole(tmp_path, new_work, monkeypatch) -> None:
+    work, store = new_work(), make_store(tmp_path)
+    for step in work.steps(10):
+        store.note(*step)
+    store.compact()
+    steps = work.steps(2)
+
+    def read(*arguments: Any) -> StoredAnnotation | None:
+        stored = read_annotation(*arguments)
+        store.note(*next(steps))
+        return stored
+
+    with monkeypatch.context() as patch:
+        patch.setattr("segsem.project.annotation_store.read_annotation", read)
+        store.compact()
+    store.note(*next(steps))
+    assert len(read_journal(tmp_path / "journal" / "a.jsonl").records) == 2
+    assert_same(make_store(tmp_path).restore(), work)
+
+
 def test_lost_history_costs_undo_and_nothing_else(tmp_path, new_work) -> None:
     work, store = new_work(), make_store(tmp_path)
     for step in work.steps(30):

@@ -123,6 +123,15 @@ def test_cutting_keeps_what_came_meanwhile(tmp_path) -> None:
     assert read_journal(journal.path).records == ({"seq": 3},)
 
 
+def test_a_first_line_that_stands_twice_hides_nothing(tmp_path) -> None:
+    written(tmp_path / "a.jsonl", 2)
+    first = (tmp_path / "a.jsonl").read_bytes()
+    (tmp_path / "a.jsonl").write_bytes(first.split(b"\n")[0] + b"\n" + first)
+    content = read_journal(tmp_path / "a.jsonl")
+    assert [record["seq"] for record in content.records] == [1, 2]
+    assert (content.good_bytes, content.is_damaged) == ((tmp_path / "a.jsonl").stat().st_size, False)
+
+
 @pytest.mark.parametrize(
     "header", [{"format": "other"}, {"format": "segsem-journal", "version": 2}]
 )
