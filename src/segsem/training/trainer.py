@@ -18,26 +18,17 @@ from torch import Tensor, nn
 from segsem.core.exceptions import TaskError
 from segsem.core.files import atomic_path
 from segsem.core.progress import Progress
-from segsem.segmentation.sam2_forward import (
-    Features,
-    decode_all_masks,
-    encode_pixels,
-    normalise_pixels,
-)
+from segsem.segmentation.sam2_forward import Features, encode_pixels, normalise_pixels
 from segsem.training.batch import Batch
-from segsem.training.corrections import correction_clicks
 from segsem.training.history import History
-from segsem.training.losses import LossParts, edge_cells, prompt_loss, two_class_loss
+from segsem.training.losses import LossParts, edge_cells, two_class_loss
 from segsem.training.priors import prior_logits
+from segsem.training.rounds import Asked, ask_in_rounds
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
 
     from segsem.models.region_hints import RegionHints
-
-OTHER_WEIGHT_CLEAR, OTHER_WEIGHT_AMBIGUOUS = 0.4, 0.1
-"""Weight of the two masks that are not the best of three; more than 0 even for a click, since a
-small model otherwise ranks them badly."""
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -244,57 +235,19 @@ class Trainer:
         device = labels.device
         index = _tensor(batch.frame_index, device)
         target = labels[index] == _tensor(batch.object_label, device)[:, None, None]
-        points = _tensor(batch.prompts.points_xy, device)
-        kinds = _tensor(batch.prompts.labels, device)
         per_prompt = features.take(index)
         if self._hints is not None:
             per_prompt.high_res[0] = features.high_res[0]
-        previous = prior_logits(batch.prior, target.float(), generator)
-        clear = _tensor(batch.prompts.boxed, device)
-        total = points.new_zeros(())
-        for number in range(rounds):
-            # A box, or anything known before, leaves no other reading open.
-            weight = torch.where(
-                clear | (previous is not None), OTHER_WEIGHT_CLEAR, OTHER_WEIGHT_AMBIGUOUS
-            )
-            logits, iou_pred, parts = self._ask(
-                per_prompt, index, points, kinds, previous, target, weight
-            )
-            total = total + parts.total / rounds
-            self._record_round(number, parts)
-            if number + 1 < rounds:
-                previous = _ranked_first(logits.detach(), iou_pred.detach())
-                predicted = _at_frame_resolution(previous, target.shape[-1])[:, 0] > 0
-                clicks, click_kinds = correction_clicks(predicted, target, generator)
-                points = torch.cat([points, clicks[:, None]], dim=1)
-                kinds = torch.cat([kinds, click_kinds[:, None]], dim=1)
-        return total
-
-    def _ask(
-        self,
-        features: Features,
-        index: Tensor,
-        points: Tensor,
-        kinds: Tensor,
-        previous: Tensor | None,
-        target: Tensor,
-        other_weight: Tensor,
-    ) -> tuple[Tensor, Tensor, LossParts]:
-        logits, iou_pred, score = decode_all_masks(
-            self.model,
-            features,
-            points,
-            kinds,
-            masks=previous,
-            frame_index=None if self._hints is None else index,
+        asked = Asked(
+            per_prompt,
+            None if self._hints is None else index,
+            _tensor(batch.prompts.points_xy, device),
+            _tensor(batch.prompts.labels, device),
+            _tensor(batch.prompts.boxed, device),
+            target,
+            prior_logits(batch.prior, target.float(), generator),
         )
-        with torch.autocast(points.device.type, enabled=False):
-            logits, iou_pred, score = logits.float(), iou_pred.float(), score.float()
-            # Compared pixel by pixel, as the masks are used: at the decoder's own quarter of the
-            # resolution nothing would teach it where within a cell an edge lies.
-            full = _at_frame_resolution(logits, target.shape[-1])
-            parts = prompt_loss(full, iou_pred, score, target.float(), other_weight)
-        return logits, iou_pred, parts
+        return ask_in_rounds(self.model, asked, rounds, generator, self._record_round)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -326,16 +279,6 @@ def _pixels(batch: Batch, device: torch.device) -> Tensor:
     filled = _tensor(batch.filled_px, device)
     rows, cols = at < filled[:, :1], at < filled[:, 1:]
     return pixels * (rows[:, :, None] & cols[:, None, :]).unsqueeze(1)
-
-
-def _ranked_first(logits: Tensor, iou_pred: Tensor) -> Tensor:
-    """Logits (N, 1, h, w) of the mask of three that the model ranks first."""
-    best = iou_pred[:, 1:].argmax(dim=1) + 1
-    return logits[torch.arange(len(logits), device=logits.device), best].unsqueeze(1)
-
-
-def _at_frame_resolution(logits: Tensor, side_px: int) -> Tensor:
-    return F.interpolate(logits, size=(side_px, side_px), mode="bilinear", align_corners=False)
 
 
 def _decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
