@@ -110,23 +110,35 @@ def make_batch(
         whole = _spaces(given) if inverted[i] else given
         kept = np.zeros_like(whole)
         kept[:height, :width] = whole[:height, :width]
-        labels[i], own = _name_objects(kept, _choose_labels(rng, kept, n_objects))
+        labels[i], own = name_objects(kept, choose_labels(rng, kept, n_objects))
         frames += [i] * len(own)
         chosen += own
     frame_index, object_label = np.array(frames, dtype=np.int64), np.array(chosen, dtype=np.int64)
     masks = np.asarray(labels[frame_index] == object_label[:, None, None])
-    prompts, prior = _ask(rng, masks, labels[frame_index] == 0, box_share)
+    prompts, prior = ask_for(rng, masks, labels[frame_index] == 0, box_share)
     grey = np.stack([image for image, _ in crops])
     return Batch(grey, filled, labels, inverted, frame_index, object_label, prompts, prior)
 
 
-def _ask(
+def ask_for(
     rng: np.random.Generator,
     masks: npt.NDArray[np.bool_],
     background: npt.NDArray[np.bool_],
     box_share: float,
+    cut: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[SimulatedPrompts, PriorSpec]:
-    """Draw prompts of one style for all objects of a step, and what is known before."""
+    """Draw prompts of one style for all objects of a step, and what is known before.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    masks, background : (N, S, S) bool
+        The objects, and where negative points may lie.
+    box_share : float
+        Share of objects that are asked for with a box.
+    cut : (N,) bool, optional
+        Objects whose extent is not known: they get clicks where a box was drawn.
+    """
     lot, kind = rng.random(), Prior.NONE
     for candidate, share in PRIOR_SHARES.items():
         if kind is Prior.NONE and lot < share:
@@ -137,7 +149,13 @@ def _ask(
         plans = [PromptPlan(False, int(rng.integers(1, 4)), 0)] * len(masks)
         where = [known_part(m, u) for m, u in zip(masks, prior.unknown_px, strict=True)]
         return simulate(rng, _stacked(where, masks), background, plans), prior
-    return simulate(rng, masks, background, draw_plans(rng, box_share, len(masks))), prior
+    plans = draw_plans(rng, box_share, len(masks))
+    if cut is not None:
+        plans = [
+            PromptPlan(False, max(plan.n_positive, 1), plan.n_negative) if unknown else plan
+            for plan, unknown in zip(plans, cut, strict=True)
+        ]
+    return simulate(rng, masks, background, plans), prior
 
 
 def _stacked(parts: list[MaskArray], like: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -149,7 +167,7 @@ def _spaces(labels: LabelArray) -> LabelArray:
     return np.asarray(spaces, dtype=np.int32)
 
 
-def _name_objects(
+def name_objects(
     labels: LabelArray, chosen: Sequence[int]
 ) -> tuple[npt.NDArray[np.uint8], list[int]]:
     """Rename the chosen objects 1..K, all others `REST`; repeated ones keep one name."""
@@ -161,10 +179,11 @@ def _name_objects(
     return table[labels], [names[label] for label in chosen]
 
 
-def _choose_labels(
-    rng: np.random.Generator, labels: npt.NDArray[np.int32], count: int
-) -> list[int]:
-    """Half of the draws favour large objects: few in number, they are what is hard."""
+def choose_labels(rng: np.random.Generator, labels: npt.NDArray[np.int32], count: int) -> list[int]:
+    """Choose objects to ask for; those below `MIN_OBJECT_PX` never are.
+
+    Half of the draws favour large objects: few in number, they are what is hard.
+    """
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     usable = np.nonzero(sizes >= MIN_OBJECT_PX)[0]
