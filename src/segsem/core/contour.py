@@ -86,6 +86,9 @@ class Contour:
         Where the image puts the edge of each profile alone, along the normal from the vertex:
         what roughness is measured from. NaN where it shows none; None where the edge method
         keeps it not.
+    offset_nm : (K,) float64, optional
+        By how much a calibrated offset moved the vertices along the normal, outwards positive;
+        None where none was applied.
 
     Raises
     ------
@@ -106,11 +109,13 @@ class Contour:
     source_code: npt.NDArray[np.uint8]
     flags: npt.NDArray[np.uint8]
     unsmoothed_px: FloatArray | None = None
+    offset_nm: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n_points = len(self.vertices_rc)
-        if self.unsmoothed_px is not None:
-            _check_shape("unsmoothed_px", self.unsmoothed_px, (n_points,))
+        for name in ("unsmoothed_px", "offset_nm"):
+            if getattr(self, name) is not None:
+                _check_shape(name, getattr(self, name), (n_points,))
         for name in ("vertices_rc", "raw_vertices_rc", "normals_rc"):
             _check_shape(name, getattr(self, name), (n_points, 2))
         for name in ("sigma_px", "slope", "contrast", "confidence", "source_code", "flags"):

@@ -133,7 +133,7 @@ def _nm_columns(
         *normal_columns,
         _decimals(arc_length_px(points_nm), 4),
         _decimals(contour.sigma_px * nm_per_px_along(contour.normals_rc, pixel_size_nm), 4),
-        _decimals(np.zeros(len(contour)), 4),
+        _decimals(np.zeros(len(contour)) if contour.offset_nm is None else contour.offset_nm, 4),
     ]
 
 

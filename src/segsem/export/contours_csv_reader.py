@@ -126,6 +126,8 @@ def _parse_contours(
         if not np.isfinite(numbers[name]).all():
             msg = f"Expected a number in every row of `{name}`"
             raise ValueError(msg)
+    # Without a pixel size the column is empty; without an offset it is 0 throughout.
+    offset_nm = np.nan_to_num(_floats("offset_nm", columns["offset_nm"]))
     raw_px = _floats(UNSMOOTHED, columns[UNSMOOTHED]) if UNSMOOTHED in columns else None
     vertices_rc = np.column_stack([numbers["y_px"], numbers["x_px"]])
     raw_rc = np.column_stack([numbers["y_raw_px"], numbers["x_raw_px"]])
@@ -148,6 +150,7 @@ def _parse_contours(
             source_code=codes[span],
             flags=flags[span],
             unsmoothed_px=None if raw_px is None else raw_px[span],
+            offset_nm=offset_nm[span] if offset_nm[span].any() else None,
         )
         image_id, region_id = columns["image_id"][start], integers["region_id"][start]
         found.append(ContourRows(image_id, region_id, contour))
