@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from segsem.contours.profiles import prepare
 from segsem.core.exceptions import UsageError
 from segsem.core.extraction import Extraction
 from segsem.core.params import ExtractParams, Routing, Tone
 from segsem.core.progress import Progress, run_to_completion
 from segsem.imaging.image import SEMImage
-from segsem.imaging.normalise import normalise, normalise_float
-from segsem.segmentation.candidates import find_candidates
-from segsem.segmentation.confidence import UNCALIBRATED, Calibration
-from segsem.segmentation.hybrid import RoutingRules, route
+from segsem.models.calibration_file import sauvola_calibration
+from segsem.segmentation.confidence import UNCALIBRATED, UNFAMILIAR_CONFIDENCE, Calibration
 from segsem.segmentation.predictor import Predictor
-from segsem.segmentation.regions import RegionRules, build_regions
-from segsem.segmentation.scale import FeatureScale, estimate_scale
+from segsem.segmentation.scale import FeatureScale
+from segsem.segmentation.segment import see, segment_steps
 
 DEFAULT_PARAMS = ExtractParams()
 
@@ -79,36 +76,29 @@ def extract_steps(
     started = time.perf_counter()
     yield Progress(0, 0, "reading grey values")
     rows = slice(*image.valid_rows)
-    grey = np.ascontiguousarray(normalise_float(image)[rows])
-    edge_image = prepare(grey)
     tone, tone_source = wanted_tone(image, params)
-    scale = estimate_scale(grey, edge_image.noise, tone)
-    calibration = UNCALIBRATED
-    threshold = calibration.threshold if params.threshold is None else params.threshold
-    provenance = _provenance(image, predictor, params, scale, calibration, threshold)
+    calibration, note = calibration_of(predictor)
+    seen = see(image, tone)
+    scale = seen.scale
+    provenance = _provenance(image, predictor, params, scale, calibration)
     provenance["tone_source"] = tone_source
+    warnings = [*image.warnings, *([note] if note else [])]
     if scale is None:
-        warning = "no features found: the image shows no two grey levels apart from its noise"
-        return _empty(image, provenance, (*image.warnings, warning), started)
-    candidates = find_candidates(grey, edge_image.noise, scale, params.sauvola, params.min_area_px)
-    routed = yield from route(
-        np.ascontiguousarray(normalise(image)[rows]),
-        candidates,
-        predictor,
-        RoutingRules(params.routing, calibration, threshold),
-    )
-    dropped_before, smallest_px = candidates.dropped, candidates.rules.smallest_piece_px
-    del candidates  # 12 bytes a pixel, which a large image needs for what follows
-    yield Progress(0, 0, "placing contours")
-    regions, dropped = build_regions(
-        routed, edge_image, RegionRules(scale.bright, params.edge, smallest_px)
-    )
+        warnings.append("no features found: the image shows no two grey levels apart from its noise")
+        return _empty(image, provenance, tuple(warnings), started)
+    found = yield from segment_steps(seen, predictor, params, calibration)
+    del seen
     confidence_map = np.full(image.shape, np.nan, dtype=np.float32)
-    confidence_map[rows] = routed.confidence
-    provenance["dropped_specks"] = dropped_before + dropped
+    confidence_map[rows] = found.confidence
+    provenance["ood"] = found.unfamiliar
+    provenance["dropped_specks"] = found.dropped
     provenance["seconds"] = round(time.perf_counter() - started, 3)
-    warnings = list(image.warnings)
-    if not regions:
+    if found.unfamiliar and found.regions:
+        warnings.append(
+            f"this image is unlike those that confidence was calibrated on: "
+            f"{'; '.join(found.unfamiliar)}. Confidence is held at {UNFAMILIAR_CONFIDENCE:g} or less"
+        )
+    if not found.regions:
         warnings.append("no features found")
     return Extraction(
         image_id=image.name,
@@ -116,11 +106,27 @@ def extract_steps(
         valid_rows=image.valid_rows,
         pixel_size_nm=image.pixel_size_nm,
         pixel_size_source=image.pixel_size_source,
-        regions=tuple(regions),
+        regions=tuple(found.regions),
         confidence_map=confidence_map,
         provenance=provenance,
         warnings=tuple(warnings),
     )
+
+
+def calibration_of(predictor: Predictor | None) -> tuple[Calibration, str | None]:
+    """Confidence for a model, or for Sauvola alone where there is none.
+
+    Returns
+    -------
+    Calibration
+        The hand-set one where the model has none of its own.
+    str or None
+        Why a calibration that is there is not used.
+    """
+    if predictor is None:
+        return sauvola_calibration() or UNCALIBRATED, None
+    own = getattr(predictor, "calibration", None)
+    return own or UNCALIBRATED, getattr(predictor, "calibration_note", None)
 
 
 def wanted_tone(image: SEMImage, params: ExtractParams) -> tuple[Tone, str]:
@@ -159,7 +165,6 @@ def _provenance(
     params: ExtractParams,
     scale: FeatureScale | None,
     calibration: Calibration,
-    threshold: float,
 ) -> dict[str, Any]:
     """All that is needed to repeat or to doubt the result, as plain JSON values."""
     return {
@@ -168,11 +173,20 @@ def _provenance(
         "model": None if predictor is None else predictor.name,
         "weights_sha256": None if predictor is None else predictor.weights_sha256,
         "params": params.model_dump(mode="json"),
-        "threshold": threshold,
+        "threshold": calibration.doubtful_below(params.threshold),
+        "part_threshold": calibration.stands_from(params.threshold),
         "confidence_calibrated": calibration.calibrated,
+        "calibration": _origin(calibration),
         "tone": None if scale is None else (Tone.BRIGHT if scale.bright else Tone.DARK).value,
         "feature_width_px": None if scale is None else round(scale.feature_width_px, 2),
         "gap_width_px": None if scale is None else round(scale.gap_width_px, 2),
         "sauvola_window_px": None if scale is None else scale.window_px,
         "version": importlib.metadata.version("napari-segsem"),
     }
+
+
+def _origin(calibration: Calibration) -> dict[str, Any] | None:
+    """Which images confidence was fitted on."""
+    names = ("preset", "seed", "project", "images", "version")
+    origin = {name: calibration.origin[name] for name in names if name in calibration.origin}
+    return origin if calibration.calibrated else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segsem.core.exceptions import ModelError
+from segsem.models.calibration_file import read_calibration
 from segsem.models.store import WEIGHTS_FILE, ModelDescription, find_model, verify
 from segsem.segmentation.predictor import Predictor
 
@@ -41,7 +42,7 @@ def load_predictor(
     """
     model, description = load_model(name_or_dir)
     sam2: Any = importlib.import_module("segsem.segmentation.sam2_predictor")
-    predictor: Predictor = sam2.SAM2Predictor(
+    predictor: Any = sam2.SAM2Predictor(
         model,
         description.name,
         description.weights_sha256,
@@ -50,7 +51,11 @@ def load_predictor(
         precision,
         release=True,
     )
-    return predictor
+    predictor.calibration, predictor.calibration_note = read_calibration(
+        find_model(name_or_dir), description.weights_sha256
+    )
+    loaded: Predictor = predictor
+    return loaded
 
 
 def load_model(name_or_dir: str | Path) -> tuple[Any, ModelDescription]:

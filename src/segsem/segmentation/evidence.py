@@ -41,7 +41,7 @@ class Evidence:
     stability : float
         IoU of the masks cut at logit +1 and -1; 0 for Sauvola.
     decided : float
-        Mean of ``tanh |logit| / 4`` beside the edge; 0 for Sauvola.
+        Mean of ``tanh |logit| / 4`` beside the edge; for Sauvola ``tanh 2 |field|``.
     edge : float
         Share of the mask's boundary on which the image shows an edge of the right tone.
     agreement : float
@@ -222,8 +222,13 @@ def edge_share(mask: MaskArray, edges: EdgeMap, boundary: MaskArray) -> float:
     return float(np.mean(edge_hits(mask[box], edges.crop(box))[boundary[box]]))
 
 
-def boundary_agreement(mask: MaskArray, other: MaskArray, counted: MaskArray) -> float:
-    """Share of the boundaries of two masks within 2 px of each other.
+def boundary_agreement(
+    mask: MaskArray,
+    other: MaskArray,
+    counted: MaskArray,
+    tolerance_px: float = BOUNDARY_TOLERANCE_PX,
+) -> float:
+    """Share of the boundaries of two masks near each other.
 
     Where neither has a boundary (the inside of a large feature), the share of equal pixels; where
     only one has, 0.
@@ -234,6 +239,8 @@ def boundary_agreement(mask: MaskArray, other: MaskArray, counted: MaskArray) ->
         The masks.
     counted : (h, w) bool
         Where boundary counts; what it is compared with may lie anywhere.
+    tolerance_px : float
+        How near.
     """
     first, second = boundary_of(mask), boundary_of(other)
     if not (first & counted).any() and not (second & counted).any():
@@ -245,7 +252,5 @@ def boundary_agreement(mask: MaskArray, other: MaskArray, counted: MaskArray) ->
         first, second, counted = first[box], second[box], counted[box]
     to_second = ndi.distance_transform_edt(~second)[first & counted]
     to_first = ndi.distance_transform_edt(~first)[second & counted]
-    close = np.count_nonzero(to_second <= BOUNDARY_TOLERANCE_PX) + np.count_nonzero(
-        to_first <= BOUNDARY_TOLERANCE_PX
-    )
+    close = np.count_nonzero(to_second <= tolerance_px) + np.count_nonzero(to_first <= tolerance_px)
     return close / (len(to_second) + len(to_first))

@@ -6,8 +6,9 @@ does not cost the rest of it.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,11 @@ import numpy.typing as npt
 from segsem.core.contour import Source
 from segsem.core.params import Routing
 from segsem.core.progress import Progress
-from segsem.core.types import FloatImage
+from segsem.core.types import FloatImage, MaskArray
 from segsem.segmentation.auto_prompts import Part, count_tiles, parts_by_tile
 from segsem.segmentation.candidates import Candidates
 from segsem.segmentation.canvas import Canvas, Decision, HybridResult
-from segsem.segmentation.confidence import Calibration
+from segsem.segmentation.confidence import POOR, Calibration
 from segsem.segmentation.evidence import (
     EdgeMap,
     Evidence,
@@ -34,8 +35,11 @@ from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predic
 LOGIT_SCALE = 4.0
 """Logits this far from the threshold count as certain, like a margin of half the contrast."""
 
-POOR = 0.5
-"""A part of which neither method is more likely right than wrong needs a person."""
+FIELD_SCALE = 8.0
+"""Sauvola's field, within [-1, 1], times this is as decided as logits are."""
+
+Watch: TypeAlias = Callable[[Part, Source, MaskArray, Evidence], None]
+"""Is shown each part's mask and evidence, of both methods, as calibrating needs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ def route(
     predictor: Predictor | None,
     rules: RoutingRules,
     frame_px: int = 256,
+    watch: Watch | None = None,
 ) -> Generator[Progress, None, HybridResult]:
     """Ask SAM2 for every candidate, tile by tile, and decide what stands.
 
@@ -68,6 +73,8 @@ def route(
         What may stand when.
     frame_px : int
         Tile side where there is no predictor.
+    watch : callable, optional
+        See `Watch`.
 
     Yields
     ------
@@ -90,7 +97,7 @@ def route(
             asked = [part.prompts for part in tile.parts]
             predictions = list(predictor.decode_batch(embedding, asked))
         decided = [
-            (part, *_decide(part, prediction, candidates, edges, rules))
+            (part, *_decide(part, prediction, candidates, edges, rules, watch))
             for part, prediction in zip(tile.parts, predictions, strict=True)
         ]
         canvas.paint(tile, decided)
@@ -106,10 +113,13 @@ def _decide(
     candidates: Candidates,
     edges: EdgeMap,
     rules: RoutingRules,
+    watch: Watch | None,
 ) -> tuple[Decision, FloatImage]:
     field = candidates.field[part.window.slices]
     sauvola_field = np.where(part.mask, np.maximum(field, 0.01), np.minimum(field, -0.01))
-    sauvola = _sauvola_evidence(part, edges)
+    sauvola = _sauvola_evidence(part, sauvola_field, edges)
+    if watch is not None:
+        watch(part, Source.SAUVOLA, part.mask, sauvola)
     sauvola_confidence = rules.calibration.confidence(Source.SAUVOLA, sauvola)
     figures = {"sauvola_edge": sauvola.edge, "sauvola_confidence": round(sauvola_confidence, 4)}
     if prediction is None:
@@ -117,6 +127,8 @@ def _decide(
         return _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures), sauvola_field
     logits = prediction.best_logits
     sam2 = _sam2_evidence(prediction, part, edges)
+    if watch is not None:
+        watch(part, Source.SAM2, prediction.best_mask, sam2)
     confidence = rules.calibration.confidence(Source.SAM2, sam2)
     figures |= {f"sam2_{name}": value for name, value in sam2.as_dict().items()}
     figures["sam2_confidence"] = round(confidence, 4)
@@ -145,9 +157,15 @@ def _stand(
     )
 
 
-def _sauvola_evidence(part: Part, edges: EdgeMap) -> Evidence:
-    edge = edge_share(part.mask, edges, boundary_of(part.mask) & part.counted)
-    return Evidence(iou_pred=0.0, stability=0.0, decided=0.0, edge=edge, agreement=0.0)
+def _sauvola_evidence(part: Part, field: FloatImage, edges: EdgeMap) -> Evidence:
+    boundary = boundary_of(part.mask) & part.counted
+    return Evidence(
+        iou_pred=0.0,
+        stability=0.0,
+        decided=decidedness(FIELD_SCALE * field, boundary),
+        edge=edge_share(part.mask, edges, boundary),
+        agreement=0.0,
+    )
 
 
 def _sam2_evidence(prediction: MaskPrediction, part: Part, edges: EdgeMap) -> Evidence:

@@ -17,6 +17,7 @@ from segsem.core.types import FloatImage, ImageArray
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
 from segsem.segmentation.division import DIVISION_PX, FrameDivision
+from segsem.segmentation.confidence import Calibration
 from segsem.segmentation.frame import Frame, choose_frame
 from segsem.segmentation.inference.runner import ModelRunner
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction, PackedEmbedding
@@ -56,6 +57,12 @@ class SAM2Predictor:
     release : bool
         The model is for this predictor alone, which may take it to pieces to save memory.
     """
+
+    calibration: Calibration | None = None
+    """Of these weights' confidence; set by who loads them."""
+
+    calibration_note: str | None = None
+    """Why a calibration that lies beside the weights is not used."""
 
     def __init__(
         self,

@@ -134,6 +134,26 @@ _EDGES = Preset(
 )
 """For measuring how well edges are placed; see `segsem.synth.edges_set`."""
 
+_CALIBRATION = Preset(
+    "calibration",
+    families=("line_space", "contacts", "metal2d", "free_form", "line_end", "frames"),
+    shape=(320, 320),
+    feature_px=(16.0, 50.0),
+    edge_snr=(2.0, 16.0),
+    blur_px=(0.8, 3.4),
+    astigmatism=(0.7, 1.0),
+    contrast=(0.1, 1.6),
+    rim=(0.1, 1.0),
+    charging=(0.0, 0.3),
+    gradient=(0.0, 0.2),
+    texture=(0.0, 0.04),
+    banding=(0.0, 2.0),
+    jitter_px=(0.0, 0.25),
+    drift_px=(0.0, 2.0),
+    roughness_px=(0.2, 1.0),
+)
+"""For calibrating confidence: from good images to such as go wrong by themselves."""
+
 _FEWSHOT = Preset(
     "fewshot",
     families=("metal2d", "metal2d", "line_end"),
@@ -177,6 +197,7 @@ PRESETS: dict[str, Preset] = {
         ),
         _FEWSHOT,
         _EDGES,
+        _CALIBRATION,
         replace(
             _DEFAULT,
             name="sample",
