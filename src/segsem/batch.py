@@ -268,7 +268,9 @@ def _signature(image: SEMImage, batch: _Batch) -> str:
         "data_bar_row": image.data_bar_row,
         "tone": image.metadata.get("tone"),
         "params": batch.params.model_dump(mode="json"),
-        "model": None if model is None else [model.name, model.weights_sha256],
+        "model": None
+        if model is None
+        else [model.name, model.weights_sha256, model.calibration_sha256],
         "overlay": batch.options.overlay,
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

@@ -93,11 +93,14 @@ class LazyModel:
         What the results of earlier runs are compared with.
     load : callable
         Gives the predictor; called once, when the first image needs it.
+    calibration_sha256 : str
+        Of its calibration's file, empty without one: who stands depends on it.
     """
 
     name: str
     weights_sha256: str
     load: Callable[[], Predictor]
+    calibration_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

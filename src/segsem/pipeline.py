@@ -84,7 +84,9 @@ def extract_steps(
     provenance["tone_source"] = tone_source
     warnings = [*image.warnings, *([note] if note else [])]
     if scale is None:
-        warnings.append("no features found: the image shows no two grey levels apart from its noise")
+        warnings.append(
+            "no features found: the image shows no two grey levels apart from its noise"
+        )
         return _empty(image, provenance, tuple(warnings), started)
     found = yield from segment_steps(seen, predictor, params, calibration)
     del seen
@@ -96,7 +98,8 @@ def extract_steps(
     if found.unfamiliar and found.regions:
         warnings.append(
             f"this image is unlike those that confidence was calibrated on: "
-            f"{'; '.join(found.unfamiliar)}. Confidence is held at {UNFAMILIAR_CONFIDENCE:g} or less"
+            f"{'; '.join(found.unfamiliar)}. "
+            f"Confidence is held at {UNFAMILIAR_CONFIDENCE:g} or less"
         )
     if not found.regions:
         warnings.append("no features found")

@@ -179,14 +179,19 @@ def _raise_failures(report: BatchReport) -> None:
 
 def _model(name_or_dir: str) -> LazyModel:
     from segsem.batch_report import LazyModel
+    from segsem.models.calibration_file import calibration_digest
     from segsem.models.load import load_predictor
     from segsem.models.store import find_model, verify
 
     # Before torch loads: threads that spin while waiting starve whatever else runs here.
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    description = verify(find_model(name_or_dir))
+    folder = find_model(name_or_dir)
+    description = verify(folder)
     return LazyModel(
-        description.name, description.weights_sha256, partial(load_predictor, name_or_dir)
+        description.name,
+        description.weights_sha256,
+        partial(load_predictor, name_or_dir),
+        calibration_digest(folder),
     )
 
 

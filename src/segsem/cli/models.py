@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from segsem.cli.calibrate import calibrate, check_confidence
 from segsem.cli.model_score import score
 from segsem.cli.models_download import download
 from segsem.cli.progress_bar import shown
@@ -30,6 +31,8 @@ def register(app: typer.Typer) -> None:
     models.command("add")(add)
     models.command("verify")(verify)
     models.command("score")(score)
+    models.command("calibrate")(calibrate)
+    models.command("check-confidence")(check_confidence)
     models.command("train-nano")(train_nano)
     app.add_typer(models, name="models")
 

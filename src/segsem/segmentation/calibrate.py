@@ -94,7 +94,9 @@ def fit(
         for source, own in kind.items():
             _check(own, source)
     parts = {source: fit_logistic(examples.parts[source], PARTS[source]) for source in PARTS}
-    regions = {source: fit_logistic(examples.regions[source], REGIONS[source]) for source in REGIONS}
+    regions = {
+        source: fit_logistic(examples.regions[source], REGIONS[source]) for source in REGIONS
+    }
     threshold = _safe({source: examples.regions[source] for source in REGIONS}, REGIONS)
     part_threshold = _safe({Source.SAM2: examples.parts[Source.SAM2]}, PARTS)
     return Calibration(

@@ -177,14 +177,16 @@ def collect_examples(
         [],
     )
     for index, given in enumerate(images):
-        yield Progress(index, total, f"calibrating on {given.image.name}")
+        step = Progress(index, total, f"calibrating on {given.image.name}")
+        yield step
         seen = see(given.image, given.tone)
         found.looks.append(look(seen))
         if seen.scale is None:
             continue
         for number, routing in enumerate(_VARIANTS):
             rng = np.random.default_rng([seed, index, number])
-            yield from _one_way(seen, given, predictor, routing, rng, found)
+            for _ in _one_way(seen, given, predictor, routing, rng, found):
+                yield step  # cancelled between tiles, not only between images
     return found
 
 

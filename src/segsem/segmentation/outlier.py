@@ -23,6 +23,9 @@ SLACK = 0.15
 HISTOGRAM_SLACK = 1.25
 """A histogram may lie this many times as far off as calibration images lie off each other."""
 
+LEAST_HISTOGRAM_LIMIT = 0.1
+"""However alike the calibration's images are."""
+
 _WORDS = {
     "snr": ("noisier", "less noisy", "SNR"),
     "blur_px": ("sharper", "more blurred", "blur"),
@@ -144,16 +147,17 @@ def familiar_of(looks: Sequence[Look]) -> Familiar:
     low, high = ranges["saturated_fraction"]
     ranges["saturated_fraction"] = (low, max(high, 0.02))
     histograms = np.array([look.histogram for look in looks])
-    chosen = histograms[:: -(-len(histograms) // MOST_HISTOGRAMS)]
-    return Familiar(
-        ranges, tuple(map(tuple, chosen.tolist())), round(_usual_distance(histograms, chosen), 4)
-    )
+    step = -(-len(histograms) // MOST_HISTOGRAMS)
+    limit = max(HISTOGRAM_SLACK * _usual_distance(histograms, step), LEAST_HISTOGRAM_LIMIT)
+    chosen = histograms[::step]
+    return Familiar(ranges, tuple(map(tuple, chosen.tolist())), round(limit, 4))
 
 
-def _usual_distance(histograms: FloatArray, chosen: FloatArray) -> float:
-    """How far images of one kind lie off the nearest *other* one, at most, and some slack."""
-    distance = 0.5 * np.abs(histograms[:, None] - chosen[None]).sum(axis=2)
-    distance[np.all(histograms[:, None] == chosen[None], axis=2)] = np.inf
+def _usual_distance(histograms: FloatArray, step: int) -> float:
+    """How far an image of the kind lies at most off the nearest *other* one that is remembered."""
+    distance = 0.5 * np.abs(histograms[:, None] - histograms[None, ::step]).sum(axis=2)
+    own = np.arange(0, len(histograms), step)
+    distance[own, np.arange(len(own))] = np.inf
     nearest = distance.min(axis=1)
-    nearest = nearest[np.isfinite(nearest)]
-    return HISTOGRAM_SLACK * float(nearest.max()) if len(nearest) else 1.0
+    known = nearest[np.isfinite(nearest)]
+    return float(known.max()) if len(known) else 0.0

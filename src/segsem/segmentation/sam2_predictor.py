@@ -16,8 +16,8 @@ from segsem.core.exceptions import InputError, ModelError
 from segsem.core.types import FloatImage, ImageArray
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
-from segsem.segmentation.division import DIVISION_PX, FrameDivision
 from segsem.segmentation.confidence import Calibration
+from segsem.segmentation.division import DIVISION_PX, FrameDivision
 from segsem.segmentation.frame import Frame, choose_frame
 from segsem.segmentation.inference.runner import ModelRunner
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction, PackedEmbedding
