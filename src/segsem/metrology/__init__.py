@@ -1,0 +1,1 @@
+"""Measurements on contours: CD and EPE gauges, roughness, offset calibration, repeats."""
