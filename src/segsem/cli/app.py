@@ -19,6 +19,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "doctor",
     "models",
     "project",
+    "finetune",
     "benchmark",
     "evaluate",
 )

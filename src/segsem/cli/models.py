@@ -10,6 +10,7 @@ import typer
 
 from segsem.cli.calibrate import calibrate, check_confidence
 from segsem.cli.model_score import score
+from segsem.cli.models_adopt import adopt, back
 from segsem.cli.models_download import download
 from segsem.cli.progress_bar import shown
 from segsem.core.exceptions import ModelError, UsageError
@@ -33,6 +34,8 @@ def register(app: typer.Typer) -> None:
     models.command("score")(score)
     models.command("calibrate")(calibrate)
     models.command("check-confidence")(check_confidence)
+    models.command("adopt")(adopt)
+    models.command("back")(back)
     models.command("train-nano")(train_nano)
     app.add_typer(models, name="models")
 

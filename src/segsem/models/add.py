@@ -126,6 +126,13 @@ def write_model(
     """Write a model folder: weights, then the description that names their hash."""
     # The bundled model travels with the package: half the bytes for a change that no mask shows.
     save_state(model, folder / WEIGHTS_FILE, half=config == NANO_CONFIG)
+    return describe_model(model, folder, name, config, provenance)
+
+
+def describe_model(
+    model: SAM2Base, folder: Path, name: str, config: str, provenance: dict[str, Any]
+) -> ModelDescription:
+    """Write the description of a folder whose weights are there."""
     description = ModelDescription(
         name,
         config,

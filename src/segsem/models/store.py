@@ -19,7 +19,7 @@ WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "model.json"
 BUNDLED = Path(__file__).parent / "bundled"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def find_model(name_or_dir: str | Path) -> Path:
     """
     name = str(name_or_dir)
     for folder in (BUNDLED / name, cache_folder() / name):
-        if _NAME.fullmatch(name) and (folder / DESCRIPTION_FILE).is_file():
+        if MODEL_NAME.fullmatch(name) and (folder / DESCRIPTION_FILE).is_file():
             return folder
     path = Path(name_or_dir)
     if (path / DESCRIPTION_FILE).is_file():
@@ -118,7 +118,7 @@ def folder_for(name: str) -> Path:
     UsageError
         If the name cannot be a folder's name.
     """
-    if not _NAME.fullmatch(name):
+    if not MODEL_NAME.fullmatch(name):
         msg = f"Expected a model name of letters, digits and . _ + -, but got {name!r}"
         raise UsageError(msg)
     return cache_folder() / name

@@ -31,11 +31,14 @@ class ProjectDescription:
         ISO 8601 in UTC.
     model : str
         Model that answers prompts in this project; empty for the program's default.
+    models_before : tuple of str
+        Those that did before, the last one last.
     """
 
     name: str
     created: str = ""
     model: str = ""
+    models_before: tuple[str, ...] = ()
 
 
 def is_project(folder: Path) -> bool:
@@ -73,7 +76,10 @@ def read_description(folder: Path) -> ProjectDescription:
         )
         raise InputError(msg)
     texts = {key: str(content.get(key, "")) for key in ("name", "created", "model")}
-    return ProjectDescription(**{**texts, "name": texts["name"] or folder.name})
+    before = content.get("models_before", [])
+    models = tuple(map(str, before)) if isinstance(before, list) else ()
+    name = texts["name"] or folder.name
+    return ProjectDescription(name, texts["created"], texts["model"], models)
 
 
 def write_description(folder: Path, description: ProjectDescription) -> None:
@@ -84,18 +90,19 @@ def write_description(folder: Path, description: ProjectDescription) -> None:
     ExportError
         If it cannot be written.
     """
-    values: Mapping[str, str | int] = {
+    values: Mapping[str, str | int | list[str]] = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "name": description.name,
         "created": description.created,
         "model": description.model,
+        "models_before": list(description.models_before),
     }
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value != ""]
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value not in ("", [])]
     write_text(folder / FILE, "\n".join(lines) + "\n")
 
 
-def _toml(value: str | int) -> str:
-    # A JSON string is a TOML one, but for some control characters.
+def _toml(value: str | int | list[str]) -> str:
+    # JSON's strings and arrays of them are TOML's, but for some control characters.
     text = json.dumps(value, ensure_ascii=False)
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
