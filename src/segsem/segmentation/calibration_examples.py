@@ -35,8 +35,8 @@ PART_RIGHT_SHARE = 0.95
 LEAST_PART_PX = 16
 """Shorter outlines say nothing."""
 
-FAULTY_PROMPTS = 0.22
-FAULTY_CANDIDATES = 0.22
+FAULTY_PROMPTS = 0.3
+FAULTY_CANDIDATES = 0.25
 ODD_SAUVOLA = 0.3
 """Share of the images that Sauvola is set wrongly for."""
 

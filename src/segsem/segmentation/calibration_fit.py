@@ -18,7 +18,7 @@ RIDGE = 1.0
 """Penalty on weights of standardised evidence, in examples: next to nothing but for the stability
 of figures that say the same."""
 
-FREE = frozenset({"size"})
+FREE = frozenset({"size", "straight"})
 """Evidence whose weight may have either sign; of all other evidence more is better."""
 
 FOLDS = 5

@@ -32,6 +32,14 @@ BESIDE_PX = 10
 FIELD_AT_PX = 3.0
 NOISE_HALF = 4.0
 MOVE_PX = 2.0
+BLUR_PX = 4.0
+SIGMA_PX = 0.3
+ROOM = 4.0
+"""Edges this many times nearer to each other than their blur shift each other."""
+
+_RISE = float(np.sqrt(2 * np.pi))
+"""Height over steepest slope of a step under a Gaussian, in its sigma."""
+
 LENGTH_PX = 150.0
 NOT_RATED = np.uint8(PointFlag.BORDER)
 LOST = np.uint8(PointFlag.LOW_SLOPE | PointFlag.OUTLIER)
@@ -43,6 +51,10 @@ REGION_EVIDENCE = (
     "slope",
     "visible",
     "steady",
+    "sharp",
+    "room",
+    "straight",
+    "precise",
     "inside",
     "outside",
     "agreement",
@@ -138,6 +150,9 @@ def region_evidence(region: Region, around: Surroundings) -> dict[str, float]:
     z = _low(points.contrast) / max(around.noise, 1e-6)
     moved = float(np.quantile(np.abs(points.shift_px - around.shift_px), 0.95))
     piece, leftover = _same_piece(region, around)
+    blur = float(np.median(points.contrast / np.maximum(points.slope, 1e-3))) / _RISE
+    width = 2.0 * region.area_px / max(points.all_px, 1.0)
+    sigma = points.sigma_px[np.isfinite(points.sigma_px)]
     figures = {
         "edge": float(np.mean(good)),
         "edge_run": np.exp(-_longest(~good, points) / RUN_PX),
@@ -145,6 +160,10 @@ def region_evidence(region: Region, around: Surroundings) -> dict[str, float]:
         "slope": _low(slope) / 1.5,
         "visible": z / (z + NOISE_HALF),
         "steady": np.exp(-moved / MOVE_PX),
+        "sharp": np.exp(-blur / BLUR_PX),
+        "room": np.exp(-ROOM * blur / max(width, 1.0)),
+        "straight": float(np.mean(~points.corner)),
+        "precise": np.exp(-float(np.quantile(sigma, 0.9)) / SIGMA_PX) if len(sigma) else 0.0,
         "inside": _low(_field_at(points, around.field, -FIELD_AT_PX)),
         "outside": _low(-_field_at(points, around.field, FIELD_AT_PX)),
         "agreement": float(np.mean(near)),
@@ -166,8 +185,11 @@ class _Points:
     slope: FloatArray
     shift_px: FloatArray
     lost: MaskArray
+    corner: MaskArray
+    sigma_px: FloatArray
     contour: npt.NDArray[np.intp]
     step_px: float
+    all_px: float
 
     @classmethod
     def of(cls, contours: Sequence[Contour]) -> _Points:
@@ -183,15 +205,19 @@ class _Points:
             joined(name).reshape(-1, 2) for name in ("vertices_rc", "raw_vertices_rc", "normals_rc")
         )
         shift = np.sum((at - raw) * normals, axis=1)
+        flags = joined("flags").astype(np.uint8)
         return cls(
             at,
             normals,
             joined("contrast"),
             joined("slope"),
             shift,
-            np.asarray(joined("flags").astype(np.uint8) & LOST != 0),
+            np.asarray(flags & LOST != 0),
+            np.asarray(flags & np.uint8(PointFlag.CORNER) != 0),
+            joined("sigma_px"),
             np.repeat(np.arange(len(inner)), [np.count_nonzero(kept) for kept in inner]),
             float(step.mean()) if len(step) else 1.0,
+            float(step.sum()),
         )
 
     @property
