@@ -22,6 +22,7 @@ COMMAND_MODULES: tuple[str, ...] = (
     "finetune",
     "benchmark",
     "evaluate",
+    "measure",
 )
 """Each has a `register(app)`; they are light, heavy imports happen when a command runs."""
 

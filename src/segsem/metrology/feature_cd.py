@@ -116,6 +116,13 @@ def _facing(
     end = start + reach_nm * step_rc
     cuts = image.cuts(start, end, outwards * direction_rc)
     first = cuts.nearest_to(0.0, len(points))
+    # Where an edge was not found the cut runs on into the next feature: no width there.
+    others = image.cuts(start, end, -outwards * direction_rc)
+    before = others.nearest_to(0.0, len(points))
+    both = (first >= 0) & (before >= 0)
+    blocked = np.zeros(len(points), dtype=bool)
+    blocked[both] = others.along[before[both]] < cuts.along[first[both]]
+    first[blocked] = -1
     width = np.full(len(points), np.nan)
     hit = np.flatnonzero(first >= 0)
     edge_rc = start[hit] + cuts.along[first[hit]][:, None] * (end - start)[hit]

@@ -19,6 +19,8 @@ LEAST_PX = 96
 STRAIGHT_PX = 8.0
 """How far the points of a straight edge may be from the chord of its ends."""
 
+TURN = np.cos(np.radians(25.0))
+
 END_PX = 12.0
 """Left out at both ends, where the edge bends or the border cuts profiles."""
 
@@ -123,10 +125,14 @@ def _straight_runs(contour: Contour) -> list[tuple[int, int]]:
         begin, order = 0, np.arange(count)
     path = points[order]
     kept = shapely.get_coordinates(shapely.simplify(shapely.linestrings(path), STRAIGHT_PX, False))
-    corners, at = [], 0
+    places, at = [], 0
     for vertex in kept:
         at += int(np.flatnonzero(np.all(path[at:] == vertex, axis=1))[0])
-        corners.append(at)
+        places.append(at)
+    # Slow waves bend an edge a little; a corner turns.
+    along = unit(np.diff(path[places], axis=0))
+    turns = np.sum(along[1:] * along[:-1], axis=1) < TURN
+    corners = [0, *np.array(places)[1:-1][turns].tolist(), places[-1]]
     spans = itertools.pairwise(corners)
     return [(begin + a, begin + b + 1) for a, b in spans if b - a >= LEAST_PX]
 

@@ -230,7 +230,7 @@ def _narrower_cds(extraction: Extraction) -> dict[int, float]:
     for found in measure_features(MeasuredImage.of(extraction)):
         if found.of == "feature":
             known = cds.get(found.region_id, math.inf)
-            cds[found.region_id] = min(known, found.stats.mean)
+            cds[found.region_id] = min(known, found.stats.median)
     return cds
 
 

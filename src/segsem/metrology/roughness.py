@@ -76,11 +76,11 @@ class Roughness:
     edges : tuple of EdgeRoughness
         One by one.
     spectrum : Spectrum
-        Mean over the edges, each cut to the shortest.
+        Mean over the longer edges, each cut to one length.
     fit : RoughnessFit or None
         Model of it.
     biased_nm, unbiased_nm : float
-        Root mean square over the edges (1 sigma).
+        Root mean square over the same edges (1 sigma).
     unbiased_error_nm : float
         Standard error of the unbiased one, from the finite length of all edges.
     noise_nm : float
@@ -170,7 +170,9 @@ def roughness_of(
     warnings : sequence of str
         What is known to be wrong before.
     """
-    spectrum = mean_spectrum(series, step_nm)
+    least = _common_length([len(values) for values in series])
+    long_enough = np.array([len(values) >= least for values in series])
+    spectrum = mean_spectrum([v for v in series if len(v) >= least], step_nm)
     fit = fit_spectrum(spectrum)
     floor = spectrum.plateau if fit is None else fit.floor
     noise_variance = floor / step_nm
@@ -179,10 +181,11 @@ def roughness_of(
         _edge(name, values, step_nm, noise_variance, kind == "LWR")
         for name, values in zip(names, series, strict=True)
     )
-    biased = float(np.sqrt(np.mean([edge.biased_nm**2 for edge in edges])))
+    squares = np.array([edge.biased_nm**2 for edge in edges])
+    biased = float(np.sqrt(squares[long_enough].mean()))
     left = biased**2 - noise_variance
     unbiased = float(np.sqrt(max(left, 0.0)))
-    error = _error(spectrum, fit, unbiased, [edge.length_nm for edge in edges])
+    error = _error(spectrum, fit, unbiased)
     found = Roughness(
         kind, edges, spectrum, fit, biased, unbiased, error, float(np.sqrt(noise_variance))
     )
@@ -203,16 +206,17 @@ def _edge(
     )
 
 
-def _error(
-    spectrum: Spectrum, fit: RoughnessFit | None, unbiased_nm: float, lengths_nm: Sequence[float]
-) -> float:
+def _common_length(lengths: Sequence[int]) -> int:
+    """Length to cut edges to so that most points are used; shorter edges are left out."""
+    return max(lengths, key=lambda length: (length * sum(n >= length for n in lengths), length))
+
+
+def _error(spectrum: Spectrum, fit: RoughnessFit | None, unbiased_nm: float) -> float:
     """Spread of the variance: each frequency of each edge is one draw from an exponential."""
     if unbiased_nm <= 0 or fit is None:
         return float("nan")
-    total = float(np.sum(lengths_nm))
-    bins = np.arange(1, max(2, int(total / 2 / spectrum.step_nm))) / total
-    rough = fit.psd(bins, spectrum.step_nm)
-    of_sum = float(np.sqrt(np.sum((2 * rough / total) ** 2)))
+    shares = 2 * fit.psd(spectrum.frequency, spectrum.step_nm) / spectrum.length_nm
+    of_sum = float(np.sqrt(np.sum(shares**2) / spectrum.edges))
     of_floor = fit.floor_error / spectrum.step_nm
     return float(np.hypot(of_sum, of_floor)) / (2 * unbiased_nm)
 

@@ -21,6 +21,8 @@ class Stats:
         Mean, and 3 times the standard deviation (n - 1 below).
     low, high : float
         Least and greatest.
+    median : float
+        Of the values.
     """
 
     n: int
@@ -28,6 +30,7 @@ class Stats:
     three_sigma: float
     low: float
     high: float
+    median: float
 
     @classmethod
     def of(cls, values: FloatArray) -> Stats:
@@ -35,9 +38,11 @@ class Stats:
         found = np.asarray(values, dtype=np.float64)
         found = found[np.isfinite(found)]
         if not len(found):
-            return cls(0, *(float("nan"),) * 4)
+            return cls(0, *(float("nan"),) * 5)
         spread = 3.0 * float(found.std(ddof=1)) if len(found) > 1 else float("nan")
-        return cls(len(found), float(found.mean()), spread, float(found.min()), float(found.max()))
+        low, high = float(found.min()), float(found.max())
+        median = float(np.median(found))
+        return cls(len(found), float(found.mean()), spread, low, high, median)
 
     @property
     def standard_error(self) -> float:
