@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage as ndi
 
-from segsem.contours.edge_definition import RIM_REACH_PX, levels_around, locate, steepest
+from segsem.contours.chains import Blocks, Chains
+from segsem.contours.edge_definition import (
+    RIM_REACH_PX,
+    EdgeLevels,
+    falls,
+    levels_around,
+    locate,
+    steepest,
+)
+from segsem.contours.fill import fill, median_along, median_of_each
 from segsem.contours.profiles import (
-    STEP_PX,
     EdgeImage,
     average_along,
+    average_blocks,
     averaging_gain,
     sample_offsets,
-    sample_profiles,
+    sample_roughly,
 )
-from segsem.contours.trace import Polyline, normals_rc, resample, smooth_along
-from segsem.core.contour import PointFlag
-from segsem.core.params import EdgeMethod, EdgeParams, EdgeSide
-from segsem.core.types import FloatArray
+from segsem.contours.trace import Polyline
+from segsem.core.params import EdgeParams, EdgeSide
+from segsem.core.types import AnyFloats, FloatArray, FloatImage, PointsRC
 
 LEVEL_SIGMA_PX = 10.0
 """The extremes vary slowly along an edge, so they are read from profiles averaged this far:
@@ -28,6 +36,15 @@ extremes of noisy profiles are biased."""
 
 MIN_CONTRAST_NOISE = 3.0
 """An edge whose contrast is below this many sigma of the averaged noise places nothing."""
+
+STEP_PX = 0.5
+"""Of samples: what is placed afterwards need not be found to a fraction of a pixel."""
+
+PAIR_PX, QUAD_PX = 2.0, 4.0
+"""Profiles this far apart are averaged before they are averaged farther: nothing on this scale
+gets through that."""
+
+FIRST_REACH_PX = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +58,10 @@ class Fit:
     unsmoothed_px: FloatArray | None = None
 
 
-def coarse_base(image: EdgeImage, line: Polyline, bright: bool, params: EdgeParams) -> Polyline:
-    """Bring a traced contour near the outer flank of its edge.
+def coarse_bases(
+    image: EdgeImage, lines: Sequence[Polyline], bright: bool, params: EdgeParams
+) -> tuple[Chains, PointsRC]:
+    """Bring traced contours near the outer flank of their edges.
 
     That flank is the one that shows, whatever the definition.
 
@@ -50,114 +69,105 @@ def coarse_base(image: EdgeImage, line: Polyline, bright: bool, params: EdgePara
     ----------
     image : EdgeImage
         The prepared grey image.
-    line : Polyline
-        Traced contour.
+    lines : sequence of Polyline
+        Traced contours.
     bright : bool
-        Whether the feature is material.
+        Whether the features are material.
     params : EdgeParams
         Distances.
 
     Returns
     -------
-    Polyline
-        Evenly sampled and smooth, so that its normals are steady.
+    chains : Chains
+    vertices_rc : (K, 2) array
+        Evenly sampled and smooth, so that normals are steady.
     """
-    base = resample(line, params.step_px)
-    base = Polyline(smooth_along(base.vertices_rc, 1.5 / params.step_px, base.closed), base.closed)
-    sigma_points = max(params.smooth_px, 2.5) * 1.5 / params.step_px
-    outer = params.model_copy(update={"edge_side": EdgeSide.OUTER})
-    found = _fit(image, base, bright, outer, sigma_points, params.search_px)
-    shift, _ = fill(found.shift_px, base.closed)
-    shift = smooth_along(shift, 1.5 / params.step_px, base.closed)
-    moved = Polyline(base.vertices_rc + shift[:, None] * normals_rc(base), base.closed)
-    moved = resample(moved, params.step_px)
-    smooth = smooth_along(moved.vertices_rc, 2.0 / params.step_px, moved.closed)
-    return Polyline(smooth, moved.closed)
+    step = params.step_px
+    traced, vertices = Chains.of(lines)
+    chains, vertices = traced.resampled(vertices, step)
+    vertices = chains.smooth(vertices, 1.5 / step)
+    shift = chains.smooth(_shift(image, chains, vertices, bright, params), 1.5 / step)
+    moved = vertices + shift[:, None] * chains.normals_rc(vertices)
+    chains, vertices = chains.resampled(moved, step)
+    return chains, chains.smooth(vertices, 2.0 / step)
 
 
-def _fit(
-    image: EdgeImage,
-    base: Polyline,
-    bright: bool,
-    params: EdgeParams,
-    sigma_points: float,
-    search_px: float,
-) -> Fit:
+def _shift(
+    image: EdgeImage, chains: Chains, vertices: PointsRC, bright: bool, params: EdgeParams
+) -> FloatArray:
     """Locate the edge on each normal, as a shift along it."""
-    # What the model places afterwards need not be found to a fraction of a pixel.
-    step = 0.5 if params.edge_method is EdgeMethod.INVERSE else STEP_PX
-    offsets = sample_offsets(search_px + 2.0 + RIM_REACH_PX, step)
-    normals = normals_rc(base)
-    raw = sample_profiles(image, base.vertices_rc, normals, offsets)
+    step, search = params.step_px, params.search_px
+    offsets = sample_offsets(search + 2.0 + RIM_REACH_PX, STEP_PX)
+    raw = sample_roughly(image, vertices, chains.normals_rc(vertices), offsets)
     if not bright:  # a gap's material lies outside it
-        raw = raw[:, ::-1]
-    profiles = average_along(raw, sigma_points, base.closed)
-    wide = average_along(raw, LEVEL_SIGMA_PX / params.step_px, base.closed)
-    rough = steepest(blur(profiles, 1.0 / step), offsets, search_px)
-    rough = median_along(rough, base.closed)
-    reach = edge_reach(wide, offsets, search_px)
-    levels = levels_around(wide, offsets, rough, reach)
-    noise = image.noise * averaging_gain(sigma_points, params.step_px)
-    position, slope = locate(
-        profiles, offsets, levels, rough, params.edge_method, params.edge_side, reach
+        raw = np.ascontiguousarray(raw[:, ::-1])
+    sigma_points = max(params.smooth_px, 2.5) * 1.5 / step
+    pairs, quads = chains.blocks(_points(PAIR_PX, step)), chains.blocks(_points(QUAD_PX, step))
+    short = average_blocks(raw, pairs)
+    profiles = average_along(short, pairs.chains, sigma_points / _points(PAIR_PX, step))
+    wide = average_along(
+        average_blocks(raw, quads), quads.chains, LEVEL_SIGMA_PX / step / _points(QUAD_PX, step)
     )
-    allowed = reach if params.edge_side is EdgeSide.OUTER else reach + RIM_REACH_PX
+    rough = steepest(blur(profiles, 1.0 / STEP_PX), offsets, search)
+    rough = median_along(pairs.chains, rough, 5)
+    reach = edge_reach(wide, quads.chains, offsets, search)
+    levels = _levels(wide, quads, pairs, rough, reach, offsets)
+    noise = image.noise * averaging_gain(sigma_points, step)
+    allowed = reach[pairs.chains.owner]
+    position, _ = locate(
+        profiles, offsets, levels, rough, params.edge_method, EdgeSide.OUTER, allowed
+    )
     lost = (np.abs(position - rough) > allowed) | (
         levels.contrast < MIN_CONTRAST_NOISE * max(noise, 1e-6)
     )
-    position = np.where(lost, np.nan, position)
-    sigma = np.full(len(position), np.nan)
-    np.divide(noise, slope, out=sigma, where=slope > 0)
-    return Fit(position if bright else -position, slope, levels.contrast, sigma)
+    found, _ = fill(pairs.chains, np.where(lost, np.nan, position), 7)
+    return pairs.spread(found if bright else -found)
 
 
-def edge_reach(wide: FloatArray, offsets: FloatArray, search_px: float) -> float:
-    """How far the extremes lie from the edge: from the width of this contour's mean edge."""
+def _levels(
+    wide: FloatImage,
+    quads: Blocks,
+    pairs: Blocks,
+    rough: FloatArray,
+    reach: FloatArray,
+    offsets: FloatArray,
+) -> EdgeLevels:
+    """Extremes of the widely averaged profiles, for each pair of points."""
+    where = quads.mean(pairs.spread(rough))
+    levels = levels_around(wide, offsets, where, reach[quads.chains.owner])
+    of_pair = quads.of_point[pairs.first]
+    return EdgeLevels(levels.floor[of_pair], levels.peak[of_pair])
+
+
+def _points(length_px: float, step_px: float) -> int:
+    return max(1, round(length_px / step_px))
+
+
+def edge_reach(
+    wide: AnyFloats, chains: Chains, offsets: FloatArray, search_px: float
+) -> FloatArray:
+    """How far (N,) extremes lie from the edge: from the width of each contour's mean edge."""
     rough = steepest(blur(wide, 1.0 / (offsets[1] - offsets[0])), offsets, search_px)
-    levels = levels_around(wide, offsets, rough, 8.0)
-    fall = np.nanmax(np.nan_to_num(-np.gradient(wide, offsets, axis=1)), axis=1)
+    levels = levels_around(wide, offsets, rough, FIRST_REACH_PX)
+    fall = falls(wide, offsets).max(axis=1).astype(np.float64)
     good = (fall > 0) & np.isfinite(levels.contrast)
-    if not good.any():
-        return 4.0
-    width = float(np.median(levels.contrast[good] / fall[good]))
-    return float(np.clip(2.5 * width, 3.0, 12.0))
+    width: FloatArray = np.full(len(fall), np.nan)
+    np.divide(levels.contrast, fall, out=width, where=good)
+    return np.nan_to_num(np.clip(2.5 * median_of_each(chains, width), 3.0, 12.0), nan=4.0)
 
 
-def fill(shift: FloatArray, closed: bool) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
-    """Replace missing and outlying shifts by their neighbours' course, and flag them."""
-    flags = np.zeros(len(shift), dtype=np.uint8)
-    missing = ~np.isfinite(shift)
-    flags[missing] |= np.uint8(PointFlag.LOW_SLOPE)
-    if missing.all():
-        return np.zeros(len(shift)), flags
-    filled = _interpolate(shift, ~missing, closed)
-    median = median_along(filled, closed, 15)
-    deviation = np.abs(filled - median)
-    spread = 1.4826 * float(np.median(deviation[~missing]))
-    outlier = ~missing & (deviation > max(4 * spread, 1.0))
-    flags[outlier] |= np.uint8(PointFlag.OUTLIER)
-    good = ~missing & ~outlier
-    return _interpolate(shift, good, closed) if good.any() else filled, flags
-
-
-def _interpolate(values: FloatArray, good: npt.NDArray[np.bool_], closed: bool) -> FloatArray:
-    index = np.arange(len(values))
-    period = len(values) if closed else None
-    return np.asarray(np.interp(index, index[good], values[good], period=period))
-
-
-def median_along(values: FloatArray, closed: bool, size: int = 9) -> FloatArray:
-    """Median filter along a contour; unknown values are interpolated first."""
-    known = np.isfinite(values)
-    if not known.any():
-        return values
-    filled = _interpolate(values, known, closed)
-    return np.asarray(ndi.median_filter(filled, size, mode="wrap" if closed else "nearest"))
-
-
-def blur(profiles: FloatArray, sigma_samples: float) -> FloatArray:
+def blur(profiles: AnyFloats, sigma_samples: float) -> FloatImage:
     """Smooth across the edge, for finding it, never for placing it."""
     known = np.isfinite(profiles)
-    filled = np.where(known, profiles, np.nanmean(profiles) if known.any() else 0.0)
-    smoothed = ndi.gaussian_filter1d(filled, sigma_samples, axis=1, mode="nearest")
-    return np.where(known, smoothed, np.nan)
+    filled = np.asarray(profiles, dtype=np.float32)
+    if not known.all():
+        count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+        mean = np.where(known, profiles, 0).sum(axis=1, keepdims=True) / count
+        filled = np.where(known, profiles, mean).astype(np.float32)
+    smoothed = cv2.GaussianBlur(
+        filled,
+        (2 * int(4 * sigma_samples + 0.5) + 1, 1),
+        sigmaX=sigma_samples,
+        borderType=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(np.where(known, smoothed, np.nan), dtype=np.float32)

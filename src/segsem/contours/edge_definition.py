@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segsem.core.params import EdgeMethod, EdgeSide
-from segsem.core.types import FloatArray
+from segsem.core.types import AnyFloats, FloatArray
 
 RIM_REACH_PX = 10.0
 """How far behind the outer flank the rim's peak, and behind that the plateau, are looked for."""
@@ -44,7 +44,19 @@ class EdgeLevels:
         return self.peak - self.floor
 
 
-def steepest(profiles: FloatArray, offsets_px: FloatArray, search_px: float) -> FloatArray:
+def falls(profiles: AnyFloats, offsets_px: FloatArray) -> AnyFloats:
+    """Fall per px at each sample of (K, T) evenly spaced profiles; 0 where it is not known."""
+    step = profiles.dtype.type(offsets_px[1] - offsets_px[0])
+    fall = np.empty_like(profiles)
+    np.subtract(profiles[:, :-2], profiles[:, 2:], out=fall[:, 1:-1])
+    fall[:, 1:-1] *= profiles.dtype.type(0.5) / step
+    fall[:, 0] = (profiles[:, 0] - profiles[:, 1]) / step
+    fall[:, -1] = (profiles[:, -2] - profiles[:, -1]) / step
+    fall[~np.isfinite(fall)] = 0.0
+    return fall
+
+
+def steepest(profiles: AnyFloats, offsets_px: FloatArray, search_px: float) -> FloatArray:
     """Offset in px of the steepest fall of each profile within the search distance.
 
     A slight preference for the middle (half as much at the ends) breaks ties between an edge and
@@ -64,9 +76,10 @@ def steepest(profiles: FloatArray, offsets_px: FloatArray, search_px: float) -> 
     (K,) array
         NaN where the profile has no fall at all.
     """
-    fall = np.nan_to_num(-np.gradient(profiles, offsets_px, axis=1), nan=0.0)
+    fall = falls(profiles, offsets_px)
     preference = np.exp(-0.5 * (offsets_px / (0.85 * search_px)) ** 2)
-    score = np.where(np.abs(offsets_px) <= search_px, fall * preference, 0.0)
+    preference[np.abs(offsets_px) > search_px] = 0.0
+    score = fall * preference.astype(fall.dtype)
     best = np.argmax(score, axis=1)
     rows = np.arange(len(profiles))
     inner = np.clip(best, 1, score.shape[1] - 2)
@@ -80,7 +93,7 @@ def steepest(profiles: FloatArray, offsets_px: FloatArray, search_px: float) -> 
 
 
 def levels_around(
-    profiles: FloatArray, offsets_px: FloatArray, edge_px: FloatArray, reach_px: float
+    profiles: AnyFloats, offsets_px: FloatArray, edge_px: FloatArray, reach_px: FloatArray | float
 ) -> EdgeLevels:
     """Read the local extremes on both sides of an edge.
 
@@ -92,7 +105,7 @@ def levels_around(
         Offsets of the samples.
     edge_px : (K,) array
         Rough edge position on each profile.
-    reach_px : float
+    reach_px : (K,) array or float
         How far from the edge an extreme may lie.
 
     Returns
@@ -100,19 +113,30 @@ def levels_around(
     EdgeLevels
         NaN where a side has no sample.
     """
-    relative = offsets_px[None, :] - edge_px[:, None]
+    relative = _relative(profiles, offsets_px, edge_px)
+    reach = _column(reach_px, profiles)
+    low, high = profiles.dtype.type(-np.inf), profiles.dtype.type(np.inf)
     known = np.isfinite(profiles)
-    left = known & (relative <= 0) & (relative >= -reach_px)
-    right = known & (relative >= 0) & (relative <= reach_px)
-    peak = np.where(left, profiles, -np.inf).max(axis=1)
-    floor = np.where(right, profiles, np.inf).min(axis=1)
+    left = known & (relative <= 0) & (relative >= -reach)
+    right = known & (relative >= 0) & (relative <= reach)
+    peak = np.where(left, profiles, low).max(axis=1).astype(np.float64)
+    floor = np.where(right, profiles, high).min(axis=1).astype(np.float64)
     return EdgeLevels(
         np.where(np.isfinite(floor), floor, np.nan), np.where(np.isfinite(peak), peak, np.nan)
     )
 
 
+def _relative(profiles: AnyFloats, offsets_px: FloatArray, edge_px: FloatArray) -> AnyFloats:
+    dtype = profiles.dtype
+    return np.asarray(offsets_px.astype(dtype)[None, :] - edge_px.astype(dtype)[:, None])
+
+
+def _column(reach_px: FloatArray | float, profiles: AnyFloats) -> AnyFloats:
+    return np.asarray(reach_px, dtype=profiles.dtype).reshape(-1, 1)
+
+
 def crossing(
-    profiles: FloatArray, offsets_px: FloatArray, level: FloatArray, near_px: FloatArray
+    profiles: AnyFloats, offsets_px: FloatArray, level: FloatArray, near_px: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Find where each profile falls through its level, nearest to a given place.
 
@@ -130,29 +154,32 @@ def crossing(
     position_px, slope : (K,) arrays
         Offset of the crossing and fall per px there (positive); NaN where there is none.
     """
-    above = profiles - level[:, None]
-    falls = (above[:, :-1] >= 0) & (above[:, 1:] < 0)
+    above = profiles - level.astype(profiles.dtype)[:, None]
+    row, col = np.nonzero((above[:, :-1] >= 0) & (above[:, 1:] < 0))
     step = offsets_px[1] - offsets_px[0]
-    drop = above[:, :-1] - above[:, 1:]
-    fraction = np.zeros_like(drop)
-    np.divide(above[:, :-1], drop, out=fraction, where=falls & (drop > 0))
-    where = np.where(falls, offsets_px[None, :-1] + fraction * step, np.inf)
-    best = np.argmin(np.abs(where - near_px[:, None]), axis=1)
-    rows = np.arange(len(profiles))
-    found = falls[rows, best]
-    position = np.where(found, where[rows, best], np.nan)
-    slope = np.where(found, drop[rows, best] / step, np.nan)
+    start = above[row, col].astype(np.float64)
+    drop = start - above[row, col + 1]
+    at = offsets_px[col] + step * start / drop
+    away = np.abs(at - near_px[row])
+    # Of each row's crossings the nearest one; NaN as `near_px` sorts last.
+    order = np.lexsort((away, row))
+    first = order[np.append(True, np.diff(row[order]) > 0)] if len(order) else order
+    first = first[np.isfinite(away[first])]
+    position: FloatArray = np.full(len(profiles), np.nan)
+    slope: FloatArray = np.full(len(profiles), np.nan)
+    position[row[first]] = at[first]
+    slope[row[first]] = drop[first] / step
     return position, slope
 
 
 def locate(
-    profiles: FloatArray,
+    profiles: AnyFloats,
     offsets_px: FloatArray,
     levels: EdgeLevels,
     near_px: FloatArray,
     method: EdgeMethod,
     side: EdgeSide,
-    reach_px: float,
+    reach_px: FloatArray | float,
 ) -> tuple[FloatArray, FloatArray]:
     """Apply an edge definition.
 
@@ -168,7 +195,7 @@ def locate(
         Rough position of the outer flank.
     method, side : EdgeMethod, EdgeSide
         The definition.
-    reach_px : float
+    reach_px : (K,) array or float
         How far from the rough position the steepest point may lie (twice that).
 
     Returns
@@ -189,12 +216,12 @@ def locate(
 
 
 def steepest_near(
-    profiles: FloatArray, offsets_px: FloatArray, near_px: FloatArray, reach_px: float
+    profiles: AnyFloats, offsets_px: FloatArray, near_px: FloatArray, reach_px: FloatArray | float
 ) -> FloatArray:
     """Offset of the steepest fall within `reach_px` of a given place, to a fraction of a step."""
-    fall = np.nan_to_num(-np.gradient(profiles, offsets_px, axis=1), nan=0.0)
-    close = np.abs(offsets_px[None, :] - near_px[:, None]) <= reach_px
-    fall = np.where(close, np.clip(fall, 0, None), 0.0)
+    fall = falls(profiles, offsets_px)
+    close = np.abs(_relative(profiles, offsets_px, near_px)) <= _column(reach_px, profiles)
+    fall = np.where(close, np.clip(fall, 0, None), 0).astype(np.float64)
     # The centroid of the upper half of the slope's peak is steadier than its single maximum.
     top = np.clip(fall - 0.5 * fall.max(axis=1, keepdims=True), 0, None)
     weight = top.sum(axis=1)
@@ -204,7 +231,7 @@ def steepest_near(
 
 
 def _inner_flank(
-    profiles: FloatArray,
+    profiles: AnyFloats,
     offsets_px: FloatArray,
     levels: EdgeLevels,
     outer_px: FloatArray,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from segsem.contours.coarse import Fit, coarse_base
-from segsem.contours.image_model import Stretch, fit_image_model
-from segsem.contours.inverse import (
-    REFERENCE_SIGMA_PX,
-    ImageModel,
-    InverseFit,
-    fit_contour,
-)
+from segsem.contours.chains import Chains
+from segsem.contours.coarse import Fit, coarse_bases
+from segsem.contours.image_model import fit_image_model
+from segsem.contours.inverse import REFERENCE_SIGMA_PX, ImageModel, InverseFit, fit_contours
 from segsem.contours.profiles import EdgeImage
-from segsem.contours.scan import SEARCH_PX, Neighbours, scan
-from segsem.contours.trace import Polyline, normals_rc, smooth_along
+from segsem.contours.scan import SEARCH_PX, Neighbours, Stretches, scan
+from segsem.contours.trace import Polyline
 from segsem.core.params import EdgeParams, EdgeSide
-from segsem.core.types import FloatArray
+from segsem.core.types import FloatArray, PointsRC
 
 MODEL_POINTS = 4000
 """So many points of contour tell the look of an image's edges."""
@@ -25,7 +23,7 @@ CURVATURE_SIGMA_PX = 3.0
 
 
 def fit_edges(
-    image: EdgeImage, lines: list[Polyline], bright: bool, params: EdgeParams
+    image: EdgeImage, lines: Sequence[Polyline], bright: bool, params: EdgeParams
 ) -> ImageModel | None:
     """Estimate what the edges of an image have in common, for `place`.
 
@@ -33,7 +31,7 @@ def fit_edges(
     ----------
     image : EdgeImage
         The prepared grey image.
-    lines : list of Polyline
+    lines : sequence of Polyline
         All traced contours; each also bounds its neighbours' profiles.
     bright : bool
         Whether features are material.
@@ -48,31 +46,38 @@ def fit_edges(
     if not lines:
         return None
     neighbours = Neighbours(lines)
-    stretches = []
-    for line in _selection(lines, params.step_px):
-        base = coarse_base(image, line, bright, params)
-        scanned = scan(image, base, bright, neighbours)
-        start = np.zeros(len(base.vertices_rc))
-        stretches.append(Stretch(scanned, start, _bend(base, bright), base.closed))
-    return fit_image_model(image, stretches, neighbours, params.step_px)
+    chains, base = coarse_bases(image, _selection(lines, params.step_px), bright, params)
+    scanned = scan(image, chains, base, bright, neighbours)
+    stretches = Stretches(chains, scanned, _bend(chains, base, bright), params.step_px)
+    return fit_image_model(image, stretches, neighbours)
 
 
 def inverse_fit(
-    image: EdgeImage, base: Polyline, bright: bool, params: EdgeParams, model: ImageModel | None
+    image: EdgeImage,
+    chains: Chains,
+    base: PointsRC,
+    bright: bool,
+    params: EdgeParams,
+    model: ImageModel | None,
 ) -> Fit:
-    """Place one contour by the model; where there is none, nothing is placed."""
-    count = len(base.vertices_rc)
+    """Place contours by the model; where there is none, nothing is placed."""
     if model is None:
-        nothing = np.full(count, np.nan)
-        return Fit(nothing, np.zeros(count), np.zeros(count), nothing, nothing)
-    scanned = scan(image, base, bright, model.neighbours)
-    start = np.zeros(count)
-    found = fit_contour(scanned, model, start, _bend(base, bright), base.closed, params.step_px)
-    return _as_fit(found, base, bright, params, model)
+        nothing = np.full(len(chains), np.nan)
+        zero = np.zeros(len(chains))
+        return Fit(nothing, zero, zero, nothing, nothing)
+    scanned = scan(image, chains, base, bright, model.neighbours)
+    stretches = Stretches(chains, scanned, _bend(chains, base, bright), params.step_px)
+    found = fit_contours(stretches, model, np.zeros(len(chains)))
+    return _as_fit(found, chains, base, bright, params, model)
 
 
 def _as_fit(
-    found: InverseFit, base: Polyline, bright: bool, params: EdgeParams, model: ImageModel
+    found: InverseFit,
+    chains: Chains,
+    base: PointsRC,
+    bright: bool,
+    params: EdgeParams,
+    model: ImageModel,
 ) -> Fit:
     sign = 1.0 if bright else -1.0
     smooth = params.smooth_px > 0
@@ -81,7 +86,7 @@ def _as_fit(
     lost = found.lost | (np.abs(position) > SEARCH_PX + 1.0) | ~np.isfinite(sigma)
     edge = model.edge
     side = {EdgeSide.OUTER: 0.0, EdgeSide.INNER: 1.0, EdgeSide.MIDDLE: 0.5}[params.edge_side]
-    offset = side * edge.inner_px + sign * _blur_shift(base, edge.blur_px)
+    offset = side * edge.inner_px + sign * _blur_shift(chains, base, edge.blur_px)
     shift = np.where(lost, np.nan, sign * (position + offset))
     across = np.linspace(-15.0, 15.0, 121)
     contrast = found.gain * float(np.ptp(edge.profile(across)))
@@ -91,34 +96,25 @@ def _as_fit(
     return Fit(shift, slope, contrast, np.where(lost, np.nan, sigma), np.where(lost, np.nan, raw))
 
 
-def _bend(base: Polyline, bright: bool) -> FloatArray:
-    """How far a contour stands off its smooth reference, positive to the background."""
-    smooth = smooth_along(base.vertices_rc, REFERENCE_SIGMA_PX, base.closed)
-    off = np.sum((base.vertices_rc - smooth) * normals_rc(base), axis=1)
+def _bend(chains: Chains, base: PointsRC, bright: bool) -> FloatArray:
+    """How far contours stand off their smooth reference, positive to the background."""
+    smooth = chains.smooth(base, REFERENCE_SIGMA_PX)
+    off = np.sum((base - smooth) * chains.normals_rc(base), axis=1)
     return np.asarray(off if bright else -off)
 
 
-def _blur_shift(base: Polyline, blur_px: float) -> FloatArray:
+def _blur_shift(chains: Chains, base: PointsRC, blur_px: float) -> FloatArray:
     """How far outwards (of the feature) the edge lies from where blur moved it: blur² / (2 R).
 
     Blur spreads grey values as heat spreads: across an edge of curvature 1/R it moves every level
     by that much to the inner side, whatever the profile.
     """
-    normals = smooth_along(normals_rc(base), CURVATURE_SIGMA_PX, base.closed)
-    angle = np.arctan2(normals[:, 0], normals[:, 1])
-    vertices = base.vertices_rc
-    if base.closed:
-        turn = np.angle(np.exp(1j * (np.roll(angle, -1) - np.roll(angle, 1))))
-        span = np.linalg.norm(np.roll(vertices, -1, 0) - np.roll(vertices, 1, 0), axis=1)
-    else:
-        turn = np.gradient(np.unwrap(angle))
-        span = np.linalg.norm(np.gradient(vertices, axis=0), axis=1)
-    curvature = -turn / np.maximum(span, 1e-6)
+    curvature = -chains.curvature(base, CURVATURE_SIGMA_PX)
     limit = 1.0 / (2.0 * blur_px)
     return np.asarray(0.5 * blur_px**2 * np.clip(curvature, -limit, limit))
 
 
-def _selection(lines: list[Polyline], step_px: float) -> list[Polyline]:
+def _selection(lines: Sequence[Polyline], step_px: float) -> list[Polyline]:
     """Enough of the lines to learn from, in a fixed random order."""
     chosen: list[Polyline] = []
     points = 0.0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from segsem.contours.inverse import ImageModel, fit_contour
+from segsem.contours.chains import Chains
+from segsem.contours.inverse import ImageModel, fit_contours
 from segsem.contours.model_fit import ModelFit, fit_model
 from segsem.contours.profiles import EdgeImage
-from segsem.contours.scan import STEP_PX, WINDOW_PX, Neighbours, Scan
-from segsem.core.types import FloatArray
+from segsem.contours.scan import STEP_PX, WINDOW_PX, Neighbours, Stretches
+from segsem.core.types import FloatArray, FloatImage, MaskArray
 
 ROUNDS = 3
 MIN_POINTS = 12
@@ -40,28 +41,8 @@ NORMAL_MEDIAN = 0.4549
 """Median of the square of a normal variable: corners are few, so medians do not see them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A coarsely placed contour with its profiles.
-
-    Attributes
-    ----------
-    scanned : Scan
-        Profiles.
-    start_px : (K,) array
-        Rough edge positions.
-    closed : bool
-        Whether it wraps around.
-    """
-
-    scanned: Scan
-    start_px: FloatArray
-    bend_px: FloatArray
-    closed: bool
-
-
 def fit_image_model(
-    image: EdgeImage, stretches: list[Stretch], neighbours: Neighbours, step_px: float
+    image: EdgeImage, stretches: Stretches, neighbours: Neighbours
 ) -> ImageModel | None:
     """Estimate the look of an image's edges in rounds of fitting and placing.
 
@@ -69,71 +50,65 @@ def fit_image_model(
     ----------
     image : EdgeImage
         For its noise.
-    stretches : list of Stretch
+    stretches : Stretches
         Contours, or a selection of them.
     neighbours : Neighbours
         All edges.
-    step_px : float
-        Distance of contour points.
 
     Returns
     -------
     ImageModel or None
         None where there are too few profiles.
     """
-    stretches = [s for s in stretches if len(s.start_px) >= 3]
-    if sum(len(s.start_px) for s in stretches) < MIN_POINTS:
+    chains = stretches.chains
+    if len(chains) < MIN_POINTS:
         return None
-    positions = [s.start_px for s in stretches]
+    position = np.zeros(len(chains))
     model: ImageModel | None = None
+    fitted: ModelFit | None = None
     for _ in range(ROUNDS):
-        fitted, weight = _look(image, stretches, positions)
+        fitted, weight = _look(image, stretches, position, fitted)
         if model is None:
             walk, scatter = FIRST_WALK_PX2, 0.0
         else:
             walk, scatter = model.walk_px2, model.scatter_px2
         model = ImageModel(fitted.model, weight, walk, scatter, neighbours)
-        positions = [p + fitted.edge_px for p in positions]
-        fits = [
-            fit_contour(s.scanned, model, p, s.bend_px, s.closed, step_px)
-            for s, p in zip(stretches, positions, strict=True)
-        ]
-        positions = [f.course_px for f in fits]
+        found = fit_contours(stretches, model, position + fitted.edge_px)
+        position = found.course_px
+        raw, sigma = found.raw_px + stretches.bend_px, found.raw_sigma_px
         walk, scatter = _roughness(
-            [f.raw_px + s.bend_px for f, s in zip(fits, stretches, strict=True)],
-            [f.raw_sigma_px for f in fits],
+            [raw[rows] for rows in chains.slices()],
+            [sigma[rows] for rows in chains.slices()],
             scatter,
-            step_px,
+            stretches.step_px,
         )
         model = replace(model, walk_px2=walk, scatter_px2=scatter)
     return model
 
 
 def _look(
-    image: EdgeImage, stretches: list[Stretch], positions: list[FloatArray]
+    image: EdgeImage, stretches: Stretches, position: FloatArray, before: ModelFit | None
 ) -> tuple[ModelFit, FloatArray]:
     """Edge model of the aligned mean profile, and the weights of its distances."""
-    parts = [s.scanned.around(p) for s, p in zip(stretches, positions, strict=True)]
-    grey = np.concatenate([g for g, _, _ in parts])
-    known = np.concatenate([k for _, k, _ in parts])
-    rest = float(np.mean(np.concatenate([r for _, _, r in parts])))
+    grey, known, off = stretches.scanned.around(position)
+    rest = float(np.mean(off))
     mean = _robust_mean(grey, known)
-    clipped = ((grey <= SATURATED[0]) | (grey >= SATURATED[1])) & (known > 0)
-    count = known.sum(axis=0)
+    clipped = ((grey <= SATURATED[0]) | (grey >= SATURATED[1])) & known
+    count = known.sum(axis=0).astype(np.float64)
     share = clipped.sum(axis=0) / np.maximum(count, 1)
     usable = np.isfinite(mean) & (share <= MAX_SATURATED)
-    noise = _noise_variance(image, parts, mean)
+    noise = _noise_variance(image, stretches.chains, grey, known, mean)
     error = np.where(usable, np.sqrt(noise / np.maximum(count / DEPENDENT_ROWS, 1)), np.inf)
-    fitted = fit_model(np.where(usable, mean, np.nan), WINDOW_PX - rest, error)
+    fitted = fit_model(np.where(usable, mean, np.nan), WINDOW_PX - rest, error, before)
     return fitted, np.where(share <= MAX_SATURATED, STEP_PX / noise, 0.0)
 
 
-def _robust_mean(grey: FloatArray, known: FloatArray) -> FloatArray:
+def _robust_mean(grey: FloatImage, known: MaskArray) -> FloatArray:
     """Median of the means of blocks of neighbouring profiles: a flake does not count."""
     blocks = max(1, len(grey) // BLOCK)
     edges = np.linspace(0, len(grey), blocks + 1).astype(int)[:-1]
-    total = np.add.reduceat(grey * known, edges, axis=0)
-    count = np.add.reduceat(known, edges, axis=0)
+    total = np.add.reduceat(grey * known, edges, axis=0, dtype=np.float64)
+    count = np.add.reduceat(known, edges, axis=0, dtype=np.float64)
     means: FloatArray = np.full(total.shape, np.nan)
     np.divide(total, count, out=means, where=count >= 0.5 * count.max())
     seen = np.isfinite(means).any(axis=0)
@@ -143,7 +118,7 @@ def _robust_mean(grey: FloatArray, known: FloatArray) -> FloatArray:
 
 
 def _noise_variance(
-    image: EdgeImage, parts: list[tuple[FloatArray, FloatArray, FloatArray]], mean: FloatArray
+    image: EdgeImage, chains: Chains, grey: FloatImage, known: MaskArray, mean: FloatArray
 ) -> FloatArray:
     """Noise variance (W,) at each distance: a line in the mean grey value (shot noise).
 
@@ -151,15 +126,12 @@ def _noise_variance(
     spline between pixels lowers the noise of single samples.
     """
     base = max(image.noise, 0.3) ** 2
-    squares = []
-    for grey, known, _ in parts:
-        both = known[2:] * known[:-2] > 0
-        squares.append(np.where(both, np.abs(grey[2:] - grey[:-2]), np.nan))
-    steps = np.concatenate(squares)
+    both = known[2:] & known[:-2] & (chains.owner[2:] == chains.owner[:-2])[:, None]
+    steps = np.where(both, np.abs(grey[2:] - grey[:-2]), np.float32(np.nan))
     seen = np.isfinite(mean) & (np.isfinite(steps).sum(axis=0) >= 30)
     if seen.sum() < 5:
         return np.full(len(mean), base)
-    spread = np.nanmedian(steps[:, seen], axis=0) ** 2
+    spread = np.nanmedian(steps[:, seen], axis=0).astype(np.float64) ** 2
     slope, level = np.polyfit(mean[seen], spread, 1)
     if slope <= 0:
         return np.full(len(mean), base)

@@ -9,19 +9,22 @@ level crossed, and no outlier bred.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage as ndi
 
+from segsem.contours.chains import Chains, Ends
 from segsem.contours.edge_model import EdgeModel
 from segsem.contours.regularise import regularise
-from segsem.contours.scan import WINDOW_PX, Neighbours, Scan
-from segsem.contours.trace import smooth_along
-from segsem.core.types import FloatArray, MaskArray
+from segsem.contours.scan import WINDOW_PX, Neighbours, Scan, Stretches
+from segsem.core.types import FloatArray, FloatImage, MaskArray
 
 LEVEL_SIGMA_PX = 20.0
 """Grey levels are fitted over this much of the contour (Gaussian)."""
+
+LEVEL_BLOCK_PX = 4.0
+"""Within so much of the contour they are the same."""
 
 LEVEL_SPREAD = 0.15
 """Of the contrast: how much the grey levels of a stretch may differ from the image's."""
@@ -75,7 +78,7 @@ class ImageModel:
 
 @dataclass(frozen=True, slots=True)
 class InverseFit:
-    """Positions along the normals of one contour; (K,) arrays, positive to the background.
+    """Positions along the normals of contours; (K,) arrays, positive to the background.
 
     Attributes
     ----------
@@ -115,69 +118,62 @@ class Matcher:
         own = self._weighted[:, 3]
         self.of_parts = (own @ -slope) / max(float(own @ self.design[:, 3]), 1e-12)
 
-    def moments(self, grey: FloatArray, known: FloatArray) -> FloatArray:
+    def moments(self, grey: FloatImage, known: MaskArray) -> FloatArray:
         """Weighted products (K, 4) of the profiles' difference from the model with the design."""
-        return np.asarray((known * (grey - self.design @ self.heights)) @ self._weighted)
+        difference = grey - (self.design @ self.heights).astype(np.float32)
+        difference *= known
+        return np.asarray(difference @ self._weighted.astype(np.float32), dtype=np.float64)
 
-    def gram(self, known: FloatArray) -> FloatArray:
+    def gram(self, known: MaskArray) -> FloatArray:
         """Weighted products (K, 4, 4) of the design with itself, where known."""
-        return np.asarray((known @ self._products).reshape(-1, 4, 4))
+        # Few edges have another one near: most rows are alike.
+        gram = np.empty((len(known), self._products.shape[1]))
+        whole = known.all(axis=1)
+        gram[whole] = self._products.sum(axis=0)
+        gram[~whole] = known[~whole] @ self._products
+        return gram.reshape(-1, 4, 4)
 
 
-def fit_contour(
-    scanned: Scan,
-    model: ImageModel,
-    start_px: FloatArray,
-    bend_px: FloatArray,
-    closed: bool,
-    step_px: float,
-) -> InverseFit:
-    """Positions of one contour.
+def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) -> InverseFit:
+    """Positions of the edges of contours.
 
     Parameters
     ----------
-    scanned : Scan
-        Its profiles.
+    stretches : Stretches
+        Contours with their profiles.
     model : ImageModel
         The look of the image's edges.
     start_px : (K,) array
         Rough positions, within about a blur of the edge.
-    bend_px : (K,) array
-        How far the contour stands off a smooth course, against which the edge is regularised.
-    closed : bool
-        Whether the contour wraps around.
-    step_px : float
-        Distance of its points.
     """
     matcher = Matcher(model)
-    course, bend = start_px, bend_px
-    walk = model.walk_px2 * step_px + _bend_walk(bend_px, closed, step_px)
-    if _is_small(closed, len(course), step_px):
-        course = course + _common_shift(scanned, matcher, course)
-    # What is masked hardly changes between rounds.
-    _, first_known, _ = scanned.around(course)
-    stretches = _Stretches(matcher, matcher.gram(first_known), closed, step_px)
-    for _ in range(ROUNDS):
+    chains, scanned, step = stretches.chains, stretches.scanned, stretches.step_px
+    course, bend = start_px, stretches.bend_px
+    walk = model.walk_px2 * step + _bend_walk(chains, bend, step)
+    course = course + _common_shift(stretches, matcher, course)
+    levels_of = _Levels(matcher, stretches)
+    for last in _rounds():
         grey, known, rest = scanned.around(course)
         moments, gram = matcher.moments(grey, known), matcher.gram(known)
-        levels = stretches.levels(moments)
+        # What is masked hardly changes between rounds.
+        levels = levels_of(moments, gram)
         gain = 1 + levels @ matcher.of_parts
         used = np.where(gain > MIN_SHOWN, gain, 1.0)
         energy = gram[:, 3, 3] * used**2
         moved = (moments[:, 3] - np.einsum("kj,kj->k", gram[:, 3, :3], levels)) * used
         seen = course - rest
         seen += np.divide(moved, energy, out=np.zeros_like(moved), where=energy > 0)
-        lost = (gain < MIN_SHOWN) | (gain * np.sqrt(stretches.precision) < MIN_SIGNIFICANCE)
-        variance = _variance(energy * step_px, lost) + model.scatter_px2
-        course, sigma = regularise(seen + bend, 1.0 / variance, walk, closed)
+        lost = (gain < MIN_SHOWN) | (gain * np.sqrt(levels_of.precision) < MIN_SIGNIFICANCE)
+        variance = _variance(energy * step, lost) + model.scatter_px2
+        course, sigma = regularise(chains, seen + bend, 1.0 / variance, walk, with_sigma=last)
         # The beam lets no finer detail through than this.
-        course = smooth_along(course - bend, BEAM_SHARE * model.edge.blur_px / step_px, closed)
+        course = chains.smooth(course - bend, BEAM_SHARE * model.edge.blur_px / step)
         # From now on against a smooth course of the edge itself, not of the first pass.
-        bend = bend_px - smooth_along(course, REFERENCE_SIGMA_PX / step_px, closed)
+        bend = stretches.bend_px - chains.smooth(course, REFERENCE_SIGMA_PX / step)
     shown = np.isfinite(variance)
     return InverseFit(
         course,
-        np.sqrt(sigma**2 + stretches.shared_px2 + SLOW_PX**2),
+        np.sqrt(sigma**2 + levels_of.shared_px2 + SLOW_PX**2),
         np.where(shown, seen, np.nan),
         np.where(shown, np.sqrt(variance), np.nan),
         gain,
@@ -185,25 +181,38 @@ def fit_contour(
     )
 
 
-def _is_small(closed: bool, count: int, step_px: float) -> bool:
-    """Whether a contour is one stretch."""
-    return closed and count * step_px < 3 * LEVEL_SIGMA_PX
+def _rounds() -> Iterator[bool]:
+    """Whether it is the last round, for each of them."""
+    for number in range(ROUNDS):
+        yield number == ROUNDS - 1
 
 
-def _common_shift(scanned: Scan, matcher: Matcher, start_px: FloatArray) -> float:
-    """Shift of a whole small feature at which the model, levels and all, fits best.
+def _are_small(chains: Chains, step_px: float) -> MaskArray:
+    """Which contours (N,) are one stretch."""
+    return np.asarray(chains.closed & (chains.counts * step_px < 3 * LEVEL_SIGMA_PX))
 
-    Its first pass averaged around much of it, and may be farther off than a fit can pull.
+
+def _common_shift(stretches: Stretches, matcher: Matcher, start_px: FloatArray) -> FloatArray:
+    """Shift (K,) of whole small features at which the model, levels and all, fits best.
+
+    Their first pass averaged around much of them, and may be farther off than a fit can pull.
     """
-    best, least = 0.0, np.inf
-    wanted = matcher.design @ matcher.heights
+    chains = stretches.chains
+    shift_px = np.zeros(len(chains))
+    points = np.flatnonzero(_are_small(chains, stretches.step_px)[chains.owner])
+    if len(points) == 0:
+        return shift_px
+    scanned = Scan(stretches.scanned.grey[points], stretches.scanned.known[points])
+    _, owner = np.unique(chains.owner[points], return_inverse=True)
+    wanted = (matcher.design @ matcher.heights).astype(np.float32)
+    weight = matcher.weight.astype(np.float32)
+    costs = []
     for shift in SMALL_SHIFTS_PX:
-        grey, known, _ = scanned.around(start_px + shift)
-        squares = known * (grey - wanted) ** 2
-        cost = float(np.sum(squares @ matcher.weight) / max(float(np.sum(known)), 1.0))
-        if cost < least:
-            best, least = shift, cost
-    return best
+        grey, known, _ = scanned.around(start_px[points] + shift)
+        squares = np.bincount(owner, (known * (grey - wanted) ** 2) @ weight)
+        costs.append(squares / np.maximum(np.bincount(owner, known.sum(axis=1)), 1.0))
+    shift_px[points] = np.asarray(SMALL_SHIFTS_PX)[np.argmin(costs, axis=0)][owner]
+    return shift_px
 
 
 def _variance(information: FloatArray, lost: MaskArray) -> FloatArray:
@@ -213,62 +222,73 @@ def _variance(information: FloatArray, lost: MaskArray) -> FloatArray:
     return variance
 
 
-def _bend_walk(bend_px: FloatArray, closed: bool, step_px: float) -> FloatArray:
+def _bend_walk(chains: Chains, bend_px: FloatArray, step_px: float) -> FloatArray:
     """Walk that the contour's own shape asks for: corners are not to be cut."""
-    padded = np.pad(bend_px, 3, mode="wrap" if closed else "edge")
-    steps = np.gradient(padded)[3:-3]
-    return np.asarray(np.maximum(smooth_along(steps**2, 2.0 / step_px, closed), 0.0))
+    steps = 0.5 * (bend_px[chains.next_to(1)] - bend_px[chains.next_to(-1)])
+    return np.asarray(np.maximum(chains.smooth(steps**2, 2.0 / step_px), 0.0))
 
 
-class _Stretches:
-    """Grey levels over long stretches of one contour, with the shift left free.
+class _Levels:
+    """Grey levels over long stretches of contours, with the shift left free.
 
     Attributes
     ----------
     precision : (K,) array
-        One over the variance of the stretch's contrast in units of the model's.
+        One over the variance of a stretch's contrast in units of the model's.
     shared_px2 : (K,) array
-        Variance that not knowing the levels adds to all positions of the stretch.
+        Variance that not knowing the levels adds to all positions of a stretch.
     """
 
-    def __init__(self, matcher: Matcher, gram: FloatArray, closed: bool, step_px: float) -> None:
-        count = len(gram)
-        self._sigma = LEVEL_SIGMA_PX / step_px
-        self._closed = closed
-        self._whole = _is_small(closed, count, step_px)
-        rows = min(2 * np.sqrt(np.pi) * self._sigma, float(count)) * step_px
-        mean = self._mean(gram.reshape(count, -1)).reshape(-1, 4, 4)
-        prior = np.zeros((4, 4))
-        scale = np.array([matcher.contrast, matcher.contrast, 1.0]) * LEVEL_SPREAD
-        prior[np.arange(3), np.arange(3)] = 1.0 / scale**2 / rows
-        prior[3, 3] = 1e-9
-        self._inverse = np.linalg.inv(mean + prior)
-        alone = 1.0 / np.maximum(mean[:, 3, 3] + prior[3, 3], 1e-12)
-        shared = np.clip((self._inverse[:, 3, 3] - alone) / rows, 0.0, 1.0)
-        self.shared_px2 = np.broadcast_to(shared, (count,))
-        self.precision = np.broadcast_to(_contrast_precision(matcher, mean, rows), (count,))
+    precision: FloatArray
+    shared_px2: FloatArray
 
-    def levels(self, moments: FloatArray) -> FloatArray:
-        """Differences (K, 3) of the levels from the model's."""
+    def __init__(self, matcher: Matcher, stretches: Stretches) -> None:
+        chains, step = stretches.chains, stretches.step_px
+        self._matcher = matcher
+        self._points = max(1, round(LEVEL_BLOCK_PX / step))
+        self._blocks = chains.blocks(self._points)
+        self._sigma = LEVEL_SIGMA_PX / step
+        self._small = _are_small(chains, step)
+        whole = 2 * np.sqrt(np.pi) * self._sigma
+        self._rows = np.minimum(whole, chains.counts)[self._blocks.chains.owner] * step
+        self._inverse: FloatArray | None = None
+
+    def __call__(self, moments: FloatArray, gram: FloatArray) -> FloatArray:
+        """Differences (K, 3) of the levels from the model's; `gram` counts the first time."""
+        if self._inverse is None:
+            self._inverse = self._prepare(gram)
         mean = self._mean(moments)
-        levels = np.einsum("kij,kj->ki", self._inverse[:, :3], mean)
-        return np.broadcast_to(levels, (len(moments), 3))
+        return self._blocks.spread(np.einsum("kij,kj->ki", self._inverse[:, :3], mean))
+
+    def _prepare(self, gram: FloatArray) -> FloatArray:
+        mean = self._mean(gram.reshape(len(gram), -1)).reshape(-1, 4, 4)
+        contrast = self._matcher.contrast
+        scale = np.array([contrast, contrast, 1.0]) * LEVEL_SPREAD
+        prior = np.zeros((len(mean), 4, 4))
+        prior[:, np.arange(3), np.arange(3)] = 1.0 / scale**2 / self._rows[:, None]
+        prior[:, 3, 3] = 1e-9
+        inverse = np.linalg.inv(mean + prior)
+        alone = 1.0 / np.maximum(mean[:, 3, 3] + prior[:, 3, 3], 1e-12)
+        shared = np.clip((inverse[:, 3, 3] - alone) / self._rows, 0.0, 1.0)
+        self.shared_px2 = self._blocks.spread(shared)
+        precision = _contrast_precision(self._matcher, mean, self._rows)
+        self.precision = self._blocks.spread(precision)
+        return np.asarray(inverse)
 
     def _mean(self, values: FloatArray) -> FloatArray:
-        if self._whole:  # a small feature is one stretch
-            return np.asarray(values.mean(axis=0, keepdims=True))
-        return _local_mean(values, self._sigma, self._closed)
+        """Local mean (B, ...) at each block; a small feature is one stretch."""
+        chains = self._blocks.chains
+        blocked = self._blocks.mean(values)
+        mean = chains.smooth(blocked, self._sigma / self._points, Ends.MIRROR, truncate=3.0)
+        if self._small.any():
+            sums = np.add.reduceat(blocked * self._blocks.sizes[:, None], chains.starts[:-1])
+            counts = np.add.reduceat(self._blocks.sizes, chains.starts[:-1])
+            of_whole = (sums / counts[:, None])[chains.owner]
+            mean = np.where(self._small[chains.owner][:, None], of_whole, mean)
+        return mean
 
 
-def _local_mean(values: FloatArray, sigma: float, closed: bool) -> FloatArray:
-    return np.asarray(
-        ndi.gaussian_filter1d(
-            values, sigma, axis=0, mode="wrap" if closed else "reflect", truncate=3.0
-        )
-    )
-
-
-def _contrast_precision(matcher: Matcher, gram: FloatArray, rows: float) -> FloatArray:
+def _contrast_precision(matcher: Matcher, gram: FloatArray, rows: FloatArray) -> FloatArray:
     """Information on a common factor of the difference of the model from its mean."""
     h = matcher.heights
     total = np.einsum("i,kij,j->k", h, gram, h)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segsem.contours.edge_definition import EdgeLevels
-from segsem.core.types import FloatArray
+from segsem.contours.chains import IndexArray
+from segsem.contours.edge_definition import EdgeLevels, falls
+from segsem.core.types import FloatArray, FloatImage
 
 ROUNDS = 3
 MAX_SHIFT_PX = 2.0
@@ -24,21 +25,32 @@ FLANK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Mean profile around each contour point.
+    """Mean profiles along contours, one for each block of points.
 
     Attributes
     ----------
-    profiles : (K, T) array
+    profiles : (B, T) float32 array
         Material left.
+    offsets_px : (T,) array
+        Evenly spaced, `fineness` times as fine as the profiles that are compared.
+    fineness : int
     levels : EdgeLevels
-        Its local extremes.
-    edge_px : (K,) array
-        Where the edge definition puts its edge.
+        Their local extremes.
+    edge_px : (B,) array
+        Where the edge definition puts the edge.
+    slope : (B,) array
+        Fall per px there.
+    reach_px : (B,) array
+        Extent of the flank on either side of the edge.
     """
 
-    profiles: FloatArray
+    profiles: FloatImage
+    offsets_px: FloatArray
+    fineness: int
     levels: EdgeLevels
     edge_px: FloatArray
+    slope: FloatArray
+    reach_px: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,67 +70,97 @@ class Match:
     precision: FloatArray
 
 
-def match(
-    profiles: FloatArray, template: Template, offsets_px: FloatArray, reach_px: float
-) -> Match:
+def match(profiles: FloatImage, template: Template, of_profile: IndexArray) -> Match:
     """Least-squares shift of profiles against their template (Gauss-Newton).
 
     Parameters
     ----------
-    profiles : (K, T) array
-        Material left; NaN outside the image.
+    profiles : (K, T') float32 array
+        Material left; NaN outside the image. Samples are every `fineness`-th of the template's.
     template : Template
         Mean profiles.
-    offsets_px : (T,) array
-        Evenly spaced.
-    reach_px : float
-        Extent of the flank on either side of the edge.
+    of_profile : (K,) array
+        Number of each profile's template.
 
     Returns
     -------
     Match
     """
-    step = float(offsets_px[1] - offsets_px[0])
-    wanted = _normalised(template.profiles, template.levels)
-    seen = _normalised(profiles, template.levels)
-    fall = np.nan_to_num(-np.gradient(wanted, step, axis=1))
-    flank = _flank(fall, offsets_px, template.edge_px, reach_px)
-    known = np.isfinite(seen) & np.isfinite(wanted)
-    weight = np.where(flank & known, fall, 0.0)
-    energy = np.sum(weight * fall, axis=1) * step
+    fine = template.fineness
+    step = float(template.offsets_px[1] - template.offsets_px[0])
+    levels = template.levels
+    scale = np.where(levels.contrast > 0, levels.contrast, np.nan).astype(np.float32)[:, None]
+    floor = levels.floor.astype(np.float32)[:, None]
+    wanted = (template.profiles - floor) / scale
+    fall = falls(wanted, template.offsets_px)
+    flank = _flank(fall, template) & np.isfinite(wanted)
+    weights = np.where(flank, fall, np.float32(0))[:, ::fine]
+    window = _windows(template, fine, profiles.shape[1])
+    weight = np.take_along_axis(weights, window, axis=1)
+    start = window[:, 0][of_profile]
+    views = np.lib.stride_tricks.sliding_window_view(profiles, window.shape[1], axis=1)
+    seen = (views[np.arange(len(profiles)), start] - floor[of_profile]) / scale[of_profile]
+    known = np.isfinite(seen)
+    row = of_profile
+    if not known.all():  # then each profile has weights of its own
+        weight, window = np.where(known, weight[row], np.float32(0)), window[row]
+        wanted, seen = wanted[row], np.where(known, seen, np.float32(0))
+        row = np.arange(len(profiles))
+    wanted[~np.isfinite(wanted)] = 0
+    # The weight is the fall itself, so its square is the slope's energy.
+    energy = (np.einsum("kw,kw->k", weight, weight).astype(np.float64) * step * fine)[row]
+    weighted = np.einsum("kw,kw->k", weight[row], seen).astype(np.float64)
+    expected = _expected(wanted, weight, window * fine, MAX_SHIFT_PX / step)
     usable = energy > 1e-6
     shift = np.zeros(len(profiles))
     for _ in range(ROUNDS):
-        residual = np.nan_to_num(seen - _shifted(wanted, shift / step))
+        residual = (weighted - _at(expected, row, shift / step)) * step * fine
         change = np.zeros(len(profiles))
-        np.divide(np.sum(weight * residual, axis=1) * step, energy, out=change, where=usable)
+        np.divide(residual, energy, out=change, where=usable)
         shift = np.clip(shift + change, -MAX_SHIFT_PX, MAX_SHIFT_PX)
     # Weights stay where the template's flank is: moving them with the profile would follow noise.
     return Match(np.where(usable, shift, np.nan), energy)
 
 
-def _normalised(profiles: FloatArray, levels: EdgeLevels) -> FloatArray:
-    contrast = np.where(levels.contrast > 0, levels.contrast, np.nan)
-    return np.asarray((profiles - levels.floor[:, None]) / contrast[:, None])
-
-
-def _flank(
-    fall: FloatArray, offsets_px: FloatArray, edge_px: FloatArray, reach_px: float
-) -> npt.NDArray[np.bool_]:
+def _flank(fall: FloatImage, template: Template) -> npt.NDArray[np.bool_]:
     """Samples on the flank that the edge lies on: near it, and as steep as it, in its sense."""
-    near = np.abs(offsets_px[None, :] - edge_px[:, None]) <= reach_px
-    rows = np.arange(len(fall))
-    at_edge = np.argmin(np.abs(offsets_px[None, :] - np.nan_to_num(edge_px)[:, None]), axis=1)
-    sense = np.where(fall[rows, at_edge] >= 0, 1.0, -1.0)
-    directed = np.where(near, fall * sense[:, None], 0.0)
+    edge = np.nan_to_num(template.edge_px)
+    away = np.abs(template.offsets_px[None, :] - edge[:, None])
+    near = away <= template.reach_px[:, None]
+    at_edge = np.argmin(away, axis=1)
+    sense = np.where(fall[np.arange(len(fall)), at_edge] >= 0, 1, -1).astype(np.float32)
+    directed = np.where(near, fall * sense[:, None], 0)
     return np.asarray(directed > FLANK * directed.max(axis=1, keepdims=True))
 
 
-def _shifted(profiles: FloatArray, steps: FloatArray) -> FloatArray:
-    """Move each row to the right by a fraction of samples, linearly interpolated."""
-    count = profiles.shape[1]
-    source = np.arange(count)[None, :] - steps[:, None]
-    left = np.clip(np.floor(source).astype(int), 0, count - 2)
-    fraction = np.clip(source - left, 0.0, 1.0)
-    rows = np.arange(len(profiles))[:, None]
-    return np.asarray(profiles[rows, left] * (1 - fraction) + profiles[rows, left + 1] * fraction)
+def _windows(template: Template, fine: int, count: int) -> IndexArray:
+    """Columns (B, W) of the profiles that a flank may lie on."""
+    first, step = template.offsets_px[0], template.offsets_px[1] - template.offsets_px[0]
+    half = int(np.ceil(float(template.reach_px.max(initial=0.0)) / (step * fine))) + 1
+    width = min(2 * half + 1, count)
+    centre = np.rint((np.nan_to_num(template.edge_px) - first) / (step * fine)).astype(np.intp)
+    start = np.clip(centre - half, 0, count - width)
+    return np.asarray(start[:, None] + np.arange(width))
+
+
+def _expected(
+    wanted: FloatImage, weight: FloatImage, column: IndexArray, most: float
+) -> FloatArray:
+    """Weighted sums (B, 2 S + 1) of templates moved to the right by -S to S samples."""
+    steps = np.arange(-int(np.ceil(most)), int(np.ceil(most)) + 1)
+    last = wanted.shape[1] - 1
+    moved = [
+        np.einsum(
+            "bw,bw->b", weight, np.take_along_axis(wanted, np.clip(column - s, 0, last), axis=1)
+        )
+        for s in steps
+    ]
+    return np.stack(moved, axis=1).astype(np.float64)
+
+
+def _at(expected: FloatArray, row: IndexArray, steps: FloatArray) -> FloatArray:
+    """Sums at fractions of samples: interpolating templates, or sums of them, is the same."""
+    place = steps + expected.shape[1] // 2
+    left = np.clip(np.floor(place).astype(np.intp), 0, expected.shape[1] - 2)
+    low, high = expected[row, left], expected[row, left + 1]
+    return np.asarray(low + (place - left) * (high - low))

@@ -42,7 +42,12 @@ class ModelFit:
     misfit: float
 
 
-def fit_model(mean: FloatArray, offsets_px: FloatArray, error: FloatArray) -> ModelFit:
+def fit_model(
+    mean: FloatArray,
+    offsets_px: FloatArray,
+    error: FloatArray,
+    before: ModelFit | None = None,
+) -> ModelFit:
     """Fit the edge model to a mean profile.
 
     The grey levels enter linearly and are solved for at each step (variable projection, Golub and
@@ -56,6 +61,8 @@ def fit_model(mean: FloatArray, offsets_px: FloatArray, error: FloatArray) -> Mo
         Its offsets.
     error : (T,) array
         Standard error of the mean in grey levels; infinite where the profile does not count.
+    before : ModelFit, optional
+        Of nearly the same profile, to start from.
 
     Returns
     -------
@@ -83,6 +90,9 @@ def fit_model(mean: FloatArray, offsets_px: FloatArray, error: FloatArray) -> Mo
     start = prior.copy()
     start[0] = _steepest_fall(grey, t)
     low = prior - 3 * spread
+    if before is not None:
+        lengths = (before.model.blur_px, before.model.rim_px, before.model.shadow_px)
+        start[1:] = np.clip(np.log(lengths), low[1:] + 1e-3, (prior + 3 * spread)[1:] - 1e-3)
     found = least_squares(
         residuals, start, bounds=(low, prior + 3 * spread), x_scale=[0.5, 0.3, 0.3, 0.3]
     )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
+import cv2
 import numpy as np
 from scipy import ndimage as ndi
+from scipy.interpolate import CubicSpline
 
+from segsem.contours.chains import Blocks, Chains, Ends
 from segsem.core.types import FloatArray, FloatImage, PointsRC
 
 STEP_PX = 0.25
 """Distance of profile samples: crossings of the cubic spline are interpolated linearly between
 them."""
+
+_MOST_ROWS = 16384
+_MOST_OF_REMAP = 32767
+"""OpenCV's `remap` counts rows and columns in 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def sample_offsets(reach_px: float, step_px: float = STEP_PX) -> FloatArray:
 
 def sample_profiles(
     image: EdgeImage, vertices_rc: PointsRC, normals_rc: PointsRC, offsets_px: FloatArray
-) -> FloatArray:
+) -> FloatImage:
     """Sample the image along normals.
 
     Parameters
@@ -86,46 +94,136 @@ def sample_profiles(
 
     Returns
     -------
-    (K, T) float64 array
+    (K, T) float32 array
         Grey values; NaN outside the image.
     """
-    points = vertices_rc[:, None, :] + offsets_px[None, :, None] * normals_rc[:, None, :]
-    rows, cols = points[..., 0], points[..., 1]
+    rows = vertices_rc[:, :1] + offsets_px * normals_rc[:, :1]
+    cols = vertices_rc[:, 1:] + offsets_px * normals_rc[:, 1:]
     height, width = image.grey.shape
-    inside = (rows >= -0.5) & (rows <= height - 0.5) & (cols >= -0.5) & (cols <= width - 0.5)
     values = ndi.map_coordinates(
-        image.coefficients, [rows, cols], order=3, mode="mirror", prefilter=False, output=np.float64
+        image.coefficients, [rows, cols], order=3, mode="mirror", prefilter=False, output=np.float32
     )
-    return np.where(inside, values, np.nan)
+    outside = (rows < -0.5) | (rows > height - 0.5) | (cols < -0.5) | (cols > width - 0.5)
+    if outside.any():
+        values[outside] = np.nan
+    return np.asarray(values, dtype=np.float32)
 
 
-def average_along(profiles: FloatArray, sigma_points: float, closed: bool) -> FloatArray:
+def refined(
+    profiles: FloatImage, offsets_px: FloatArray, factor: int
+) -> tuple[FloatImage, FloatArray]:
+    """Cubic spline through the samples of (K, T) profiles, at a `factor` finer step.
+
+    Returns
+    -------
+    profiles : (K, (T - 1) * factor + 1) float32 array
+        A sample is unknown where one beside it is.
+    offsets_px : ((T - 1) * factor + 1,) array
+    """
+    at = np.arange((len(offsets_px) - 1) * factor + 1) / factor
+    offsets = offsets_px[0] + at * (offsets_px[1] - offsets_px[0])
+    matrix = _spline_matrix(len(offsets_px), factor)
+    known = np.isfinite(profiles)
+    if known.all():
+        return profiles @ matrix, offsets
+    # Unknown samples take the value of the nearest known one, so that the spline stays calm.
+    columns = np.arange(len(offsets_px))
+    last = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
+    first = np.minimum.accumulate(np.where(known, columns, len(columns))[:, ::-1], axis=1)[:, ::-1]
+    nearest = np.where(last >= 0, last, np.minimum(first, len(columns) - 1))
+    filled = np.nan_to_num(np.take_along_axis(profiles, nearest, axis=1))
+    fine = filled @ matrix
+    low, high = np.floor(at).astype(int), np.ceil(at).astype(int)
+    fine[~(known[:, low] & known[:, high])] = np.nan
+    return fine, offsets
+
+
+@cache
+def _spline_matrix(count: int, factor: int) -> FloatImage:
+    at = np.arange((count - 1) * factor + 1) / factor
+    return np.asarray(CubicSpline(np.arange(count), np.eye(count))(at).T, dtype=np.float32)
+
+
+def sample_roughly(
+    image: EdgeImage, vertices_rc: PointsRC, normals_rc: PointsRC, offsets_px: FloatArray
+) -> FloatImage:
+    """Sample the image along normals by linear interpolation: for finding edges, not placing them.
+
+    Returns
+    -------
+    (K, T) float32 array
+        Grey values; NaN outside the image.
+    """
+    values = np.empty((len(vertices_rc), len(offsets_px)), dtype=np.float32)
+    for start in range(0, len(vertices_rc), _MOST_ROWS):
+        rows = slice(start, start + _MOST_ROWS)
+        values[rows] = _linear(
+            image.grey, *_points(vertices_rc[rows], normals_rc[rows], offsets_px)
+        )
+    return values
+
+
+def _points(
+    vertices_rc: PointsRC, normals_rc: PointsRC, offsets_px: FloatArray
+) -> tuple[FloatImage, FloatImage]:
+    vertices, normals = vertices_rc.astype(np.float32), normals_rc.astype(np.float32)
+    offsets = offsets_px.astype(np.float32)
+    rows = vertices[:, :1] + offsets * normals[:, :1]
+    cols = vertices[:, 1:] + offsets * normals[:, 1:]
+    return rows, cols
+
+
+def _linear(grey: FloatImage, rows: FloatImage, cols: FloatImage) -> FloatImage:
+    height, width = grey.shape
+    if max(height, width) >= _MOST_OF_REMAP:
+        points = [rows.astype(np.float64), cols.astype(np.float64)]
+        values = ndi.map_coordinates(grey, points, order=1, mode="nearest", output=np.float32)
+    else:
+        values = cv2.remap(grey, cols, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    outside = (rows < -0.5) | (rows > height - 0.5) | (cols < -0.5) | (cols > width - 0.5)
+    if outside.any():
+        values[outside] = np.nan
+    return np.asarray(values, dtype=np.float32)
+
+
+def average_along(profiles: FloatImage, chains: Chains, sigma_points: float) -> FloatImage:
     """Average neighbouring profiles with a Gaussian, leaving out samples outside the image.
 
     Parameters
     ----------
     profiles : (K, T) array
         NaN where there is no value.
+    chains : Chains
+        The contours that the profiles are of.
     sigma_points : float
         Gaussian sigma in contour points.
-    closed : bool
-        Whether the contour wraps around.
 
     Returns
     -------
     (K, T) array
         NaN where no neighbour has a value.
     """
-    known = np.isfinite(profiles)
-    mode = "wrap" if closed else "nearest"
     if sigma_points <= 0:
         return profiles
+    known = np.isfinite(profiles)
     if known.all():
-        return np.asarray(ndi.gaussian_filter1d(profiles, sigma_points, axis=0, mode=mode))
-    weight = ndi.gaussian_filter1d(known.astype(np.float64), sigma_points, axis=0, mode=mode)
-    total = ndi.gaussian_filter1d(np.where(known, profiles, 0.0), sigma_points, axis=0, mode=mode)
-    mean: FloatArray = np.full(profiles.shape, np.nan)
+        return chains.smooth(profiles, sigma_points, Ends.NEAREST)
+    weight = chains.smooth(known.astype(profiles.dtype), sigma_points, Ends.NEAREST)
+    total = chains.smooth(np.where(known, profiles, 0), sigma_points, Ends.NEAREST)
+    mean = np.full_like(profiles, np.nan)
     np.divide(total, weight, out=mean, where=weight > 1e-3)
+    return mean
+
+
+def average_blocks(profiles: FloatImage, blocks: Blocks) -> FloatImage:
+    """Average each block of neighbouring profiles, leaving out samples outside the image."""
+    known = np.isfinite(profiles)
+    if known.all():
+        return blocks.mean(profiles)
+    weight = blocks.mean(known.astype(profiles.dtype))
+    total = blocks.mean(np.where(known, profiles, 0))
+    mean = np.full_like(total, np.nan)
+    np.divide(total, weight, out=mean, where=weight > 0)
     return mean
 
 

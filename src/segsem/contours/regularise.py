@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solveh_banded
 
+from segsem.contours.chains import Chains
+from segsem.contours.fill import median_of_each
 from segsem.contours.trace import smooth_along
 from segsem.core.types import FloatArray
 
@@ -19,20 +21,26 @@ _LEAST_WALK = 1e-5
 
 
 def regularise(
-    seen_px: FloatArray, information: FloatArray, walk: FloatArray, closed: bool
+    chains: Chains,
+    seen_px: FloatArray,
+    information: FloatArray,
+    walk: FloatArray,
+    with_sigma: bool = True,
 ) -> tuple[FloatArray, FloatArray]:
-    """Most probable course of an edge and its standard error.
+    """Most probable course of edges and its standard error.
 
     Parameters
     ----------
+    chains : Chains
+        The contours.
     seen_px : (K,) array
         Raw position of each point along its normal; any value where there is no information.
     information : (K,) array
         One over the variance of each raw position, 1/px²; 0 where nothing was seen.
     walk : (K,) array
         Variance of the edge's step from one point to the next, px².
-    closed : bool
-        Whether the last point is the first one's neighbour.
+    with_sigma : bool
+        Whether the standard error is wanted; infinite where not.
 
     Returns
     -------
@@ -41,36 +49,52 @@ def regularise(
         information is within reach.
     """
     walk = np.maximum(walk, _LEAST_WALK)
-    reach = _reach(information, walk)
-    pad = min(len(seen_px), int(np.ceil(6 * reach)) + 2) if closed else 0
-    wrapped = [np.pad(a, pad, mode="wrap") for a in (seen_px, information, walk)]
-    course = _solve(*wrapped)[pad : pad + len(seen_px)]
-    return course, _sigma(information, walk, reach, closed)
+    reach = _reach(chains, information, walk)
+    course = _solve(chains, seen_px, information, walk, reach)
+    if not with_sigma:
+        return course, np.full(len(course), np.inf)
+    return course, _sigma(chains, information, walk, reach)
 
 
-def _solve(seen: FloatArray, information: FloatArray, walk: FloatArray) -> FloatArray:
-    """Tridiagonal normal equations of walk and observations."""
+def _solve(
+    chains: Chains, seen: FloatArray, information: FloatArray, walk: FloatArray, reach: FloatArray
+) -> FloatArray:
+    """Tridiagonal normal equations of walk and observations, closed contours told twice."""
+    pads = np.where(chains.closed, np.minimum(np.ceil(6 * reach) + 2, chains.counts), 0)
+    lengths = chains.counts + 2 * pads.astype(np.intp)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
+    local = np.arange(len(owner)) - starts[owner] - pads.astype(np.intp)[owner]
+    source = chains.starts[:-1][owner] + local % chains.counts[owner]
+    seen, information, walk = seen[source], information[source], walk[source]
     link = 2.0 / (walk[1:] + walk[:-1])
+    link[owner[1:] != owner[:-1]] = 0.0
     bands = np.zeros((2, len(seen)))
     bands[1] = information + 1e-9
     bands[1, 1:] += link
     bands[1, :-1] += link
     bands[0, 1:] = -link
     wanted = np.where(information > 0, information * seen, 0.0)
-    return np.asarray(solveh_banded(bands, wanted, check_finite=False))
+    course = solveh_banded(bands, wanted, check_finite=False)
+    return np.asarray(course[(local >= 0) & (local < chains.counts[owner])])
 
 
-def _reach(information: FloatArray, walk: FloatArray) -> float:
-    """Decay length in points of the stationary kernel: sqrt(noise / walk)."""
-    usual = float(np.median(information[information > 0])) if np.any(information > 0) else 1.0
-    return float(np.clip(np.sqrt(1.0 / (usual * np.median(walk))), 0.5, 60.0))
+def _reach(chains: Chains, information: FloatArray, walk: FloatArray) -> FloatArray:
+    """Decay length in points (N,) of the stationary kernel: sqrt(noise / walk)."""
+    usual = median_of_each(chains, np.where(information > 0, information, np.nan))
+    usual = np.where(np.isfinite(usual), usual, 1.0)
+    ratio = 1.0 / (usual * median_of_each(chains, walk))
+    return np.asarray(np.clip(np.sqrt(ratio), 0.5, 60.0))
 
 
-def _sigma(information: FloatArray, walk: FloatArray, reach: float, closed: bool) -> FloatArray:
+def _sigma(
+    chains: Chains, information: FloatArray, walk: FloatArray, reach: FloatArray
+) -> FloatArray:
     """Stationary posterior of a random walk in noise: q v / sqrt(q² + 4 q v)."""
-    about = information
-    if len(information) >= 3:
-        about = np.maximum(smooth_along(information, reach, closed), 0.0)
+    about = np.empty_like(information)
+    for rows, closed, far in zip(chains.slices(), chains.closed, reach, strict=True):
+        about[rows] = smooth_along(information[rows], float(far), bool(closed))
+    about = np.maximum(about, 0.0)
     noise: FloatArray = np.full(len(about), np.inf)
     np.divide(1.0, about, out=noise, where=about > 1e-9)
     with np.errstate(invalid="ignore"):

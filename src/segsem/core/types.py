@@ -22,6 +22,9 @@ LabelArray: TypeAlias = npt.NDArray[np.int32]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 """Any float64 array; the name that carries it says shape and unit."""
 
+AnyFloats: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Any float32 or float64 array."""
+
 PointsRC: TypeAlias = npt.NDArray[np.float64]
 """(N, 2) float64 points as (row, column) in px, pixel centres at integers."""
 

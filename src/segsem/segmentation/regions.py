@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +13,9 @@ from scipy.spatial import cKDTree
 
 from segsem.contours.edges import fit_edges
 from segsem.contours.inverse import ImageModel
-from segsem.contours.place import PlacedLine, place
+from segsem.contours.place import PlacedLine, place_all
 from segsem.contours.profiles import EdgeImage
-from segsem.contours.trace import trace
+from segsem.contours.trace import Polyline, trace
 from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region, Source
 from segsem.core.params import EdgeMethod, EdgeParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
@@ -25,6 +27,10 @@ from segsem.segmentation.outlines import outlines
 from segsem.segmentation.pieces import owned_pieces
 
 PAD_PX = 2
+
+BATCH_POINTS = 16_000
+"""Contour vertices that are placed in one go."""
+
 RATEABLE_LENGTH_PX = 24.0
 """A feature that the border cuts is left out where it shows less edge than this outside the
 border zone: nothing about it could be measured or rated."""
@@ -72,20 +78,79 @@ def build_regions(
     model = _edge_model(routed, image, rules)
     regions: list[Region] = []
     next_contour, dropped = 1, 0
-    for piece in order:
-        box = boxes[piece - 1]
-        if areas[piece] < rules.smallest_px:
-            dropped += 1
-            continue
-        region = _build_region(
-            labels, int(piece), box, routed, image, rules, model, len(regions) + 1, next_contour
-        )
+    wanted = (int(piece) for piece in order if areas[piece] >= rules.smallest_px)
+    for piece, lines in _placed_pieces(labels, boxes, wanted, routed, image, rules, model):
+        region = _build_region(labels, piece, lines, routed, rules, len(regions) + 1, next_contour)
         if region is None:
             dropped += 1
             continue
         next_contour += len(region.contours)
         regions.append(region)
-    return regions, dropped
+    return regions, dropped + int(np.count_nonzero(areas[1:] < rules.smallest_px))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A connected piece of the routed image, with its surroundings.
+
+    Attributes
+    ----------
+    number : int
+        Its label.
+    grown : (slice, slice)
+        Its box, and as far around it as an edge may move.
+    inside : (h, w) bool
+        Where it is in that box.
+    """
+
+    number: int
+    grown: tuple[slice, slice]
+    inside: MaskArray
+
+    @property
+    def offset_rc(self) -> tuple[int, int]:
+        return self.grown[0].start, self.grown[1].start
+
+
+def _placed_pieces(
+    labels: LabelArray,
+    boxes: Sequence[tuple[slice, slice]],
+    wanted: Iterable[int],
+    routed: HybridResult,
+    image: EdgeImage,
+    rules: RegionRules,
+    model: ImageModel | None,
+) -> Iterator[tuple[_Piece, list[PlacedLine]]]:
+    """Trace pieces and place their contours, many at a time: one by one is slow."""
+    margin = _margin(rules)
+    batch: list[tuple[_Piece, list[Polyline]]] = []
+    points = 0
+    for number in wanted:
+        grown = _grow(boxes[number - 1], labels.shape, margin)
+        piece = _Piece(number, grown, labels[grown] == number)
+        field = _own_field(routed.field[grown], piece.inside, labels[grown])
+        batch.append((piece, outlines(field, piece.inside, piece.offset_rc)))
+        points += sum(len(line.vertices_rc) for line in batch[-1][1])
+        if points >= BATCH_POINTS:
+            yield from _placed(batch, image, rules, model)
+            batch, points = [], 0
+    yield from _placed(batch, image, rules, model)
+
+
+def _placed(
+    batch: list[tuple[_Piece, list[Polyline]]],
+    image: EdgeImage,
+    rules: RegionRules,
+    model: ImageModel | None,
+) -> Iterator[tuple[_Piece, list[PlacedLine]]]:
+    lines = [line for _, own in batch for line in own]
+    placed = iter(place_all(image, lines, rules.bright, rules.edge, model))
+    for piece, own in batch:
+        yield piece, list(islice(placed, len(own)))
+
+
+def _margin(rules: RegionRules) -> int:
+    return int(np.ceil(rules.edge.search_px)) + PAD_PX
 
 
 def _edge_model(routed: HybridResult, image: EdgeImage, rules: RegionRules) -> ImageModel | None:
@@ -109,28 +174,19 @@ def _mean_step(lines: list[PlacedLine]) -> float:
 
 def _build_region(
     labels: LabelArray,
-    piece: int,
-    box: tuple[slice, slice],
+    piece: _Piece,
+    lines: list[PlacedLine],
     routed: HybridResult,
-    image: EdgeImage,
     rules: RegionRules,
-    model: ImageModel | None,
     region_id: int,
     first_contour: int,
 ) -> Region | None:
-    margin = int(np.ceil(rules.edge.search_px)) + PAD_PX
-    grown = _grow(box, labels.shape, margin)
-    offset = (grown[0].start, grown[1].start)
-    inside = labels[grown] == piece
-    field = _own_field(routed.field[grown], inside, labels[grown])
-    lines = [
-        place(image, line, rules.bright, rules.edge, model)
-        for line in outlines(field, inside, offset)
-    ]
+    grown, inside, offset = piece.grown, piece.inside, piece.offset_rc
     if not lines or _is_sliver(lines):
         return None
     lines.sort(key=lambda line: line.is_hole)
-    mask = _placed_mask(inside, lines, offset, margin) & ~(_others(labels[grown], piece))
+    mask = _placed_mask(inside, lines, offset, _margin(rules))
+    mask &= ~_others(labels[grown], piece.number)
     if not mask.any():
         return None
     sources = routed.source_code[grown][inside]
