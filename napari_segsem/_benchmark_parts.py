@@ -19,6 +19,12 @@ Role = OurHands | ControlHands
 REST_MS = 400.0
 """A person looks at an object for so long before a click, at least."""
 
+HOLD_MS = 60.0
+"""A button is held for so long in a quick click, and a box takes `DRAG_STEPS` events of a mouse to
+draw: times are taken from the release."""
+
+DRAG_STEPS = 16
+
 SCRIPT_SEED = 7
 N_ACTIONS = 200
 ACTIONS = ("click", "box", "accept", "brush", "undo", "redo", "view", "next image")
@@ -224,9 +230,11 @@ def _asked(stage: Stage, place: Place, *, box: bool = False) -> Iterator[Wait]:
         start, end = place.box_rc[:2], place.box_rc[2:]
     hand.press(start)
     if box:
-        for share in np.linspace(0.2, 1.0, 5):
+        for share in np.linspace(1 / DRAG_STEPS, 1.0, DRAG_STEPS):
             hand.drag_to((1 - share) * np.array(start) + share * np.array(end))
             yield STEP_MS
+    else:
+        yield HOLD_MS
     hand.time_frame(role.outlined)
     hand.release(end)
     role.asked(place, box=box)

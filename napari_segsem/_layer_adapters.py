@@ -189,7 +189,7 @@ class AnnotateLayers:
         row, col = (float(value) for value in layer.world_to_data(event.position))
         for watch in self._move_watchers:
             watch((row, col))
-        self._rest.restart(lambda: self._session.look_at((row, col)))
+        self._rest.restart(lambda: self._session.foresight.look_at((row, col)))
 
     def _on_double_click(self, _layer: Any, _event: Any) -> None:
         for watch in self._double_click_watchers:

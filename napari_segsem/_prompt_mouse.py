@@ -45,12 +45,17 @@ class PromptMouse:
     def on_press(self, layer: Any, event: Any) -> Iterator[None]:
         """Follow the mouse from press to release."""
         start, modifiers = layer.world_to_data(event.position), set(event.modifiers)
+        # A button is held for longer than the engine takes to look.
+        self._session.foresight.look_at((float(start[0]), float(start[1])))
         yield
         while event.type == "mouse_move":
             end = layer.world_to_data(event.position)
             if self._is_drag(start, end):
-                self._show_box(box_between(start, end))
+                box = box_between(start, end)
+                self._show_box(box)
+                self._look_ahead(box)
             yield
+        self._session.foresight.box_is_drawn()
         # The last moves may have been left out: the release says where the mouse is.
         end = layer.world_to_data(event.position)
         if self._is_drag(start, end):
@@ -60,6 +65,12 @@ class PromptMouse:
 
     def _is_drag(self, start: Any, end: Any) -> bool:
         return is_drag(start, end, self._screen_px(DRAG_PX))
+
+    def _look_ahead(self, box: BoxRC) -> None:
+        document = self._session.document
+        inside = None if document is None else on_sample(document, box)
+        if inside is not None:
+            self._session.foresight.look_at_box(inside)
 
     def _box_done(self, box: BoxRC) -> None:
         document = self._session.document

@@ -16,6 +16,7 @@ from napari_segsem._annotation import Annotation
 from napari_segsem._asking import Asking
 from napari_segsem._document import Document
 from napari_segsem._documents import Background, Documents, run_now
+from napari_segsem._foresight import Foresight
 from napari_segsem._review import Review
 from napari_segsem._series import Series
 from napari_segsem._workplace import Workplace
@@ -73,6 +74,7 @@ class Session:
             self.tell,
             self.tell_error,
         )
+        self.foresight = Foresight(self._engine, self._in_panels, lambda: self.document)
         if workplace is None:
             self.documents = Documents(background, self._show, self.tell_error)
         else:
@@ -159,15 +161,6 @@ class Session:
     def ask(self) -> None:
         """Ask what the prompts of the image shown ask for; the newest question wins."""
         self.asking.ask()
-
-    def look_at(self, point_rc: tuple[float, float]) -> None:
-        """Have the engine look at where the mouse rests: the next click is likely to be there."""
-        document = self.document
-        if document is None or self._engine.pid is None or not document.annotation.state.is_empty:
-            return
-        (top, bottom), width = document.image.valid_rows, document.image.shape[1]
-        if top <= point_rc[0] < bottom and 0 <= point_rc[1] < width:
-            self._engine.warm(document.image.sha256, point_rc)
 
     def set_extraction(self, document: Document, extraction: Extraction) -> None:
         """Take an extraction as the one to review."""

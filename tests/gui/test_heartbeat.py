@@ -250,6 +250,34 @@ def test_where_the_mouse_rests_is_encoded_before_the_click(
     hand.move(-30, 195)
     session.annotation.add_point((65.0, 195.0), 1)
     until(lambda: session.annotation.candidates is not None)
-    session.look_at((65.0, 195.0))
-    session.look_at((-5.0, 195.0))
+    session.foresight.look_at((65.0, 195.0))
+    session.foresight.look_at((-5.0, 195.0))
     assert len(looked) == 1
+
+
+def test_a_box_is_looked_at_while_it_is_drawn(
+    dock: Any, two_files: list[Path], hand: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = dock("Annotate")
+    session = panel.session
+    session.open_files(two_files[:1])
+    until(lambda: session.document is not None and not panel.resume_button.isVisible())
+    looked: list[Any] = []
+    warm_box = session._engine.warm_box
+
+    def watched(image_id: str, box_rc: Any) -> Any:
+        looked.append((box_rc, warm_box(image_id, box_rc)))
+        return looked[-1][1]
+
+    monkeypatch.setattr(session._engine, "warm_box", watched)
+    hand.press(40, 150)
+    hand.drag_to(70, 190)
+    until(lambda: len(looked) == 1)
+    hand.drag_to(90, 230)
+    until(lambda: len(looked) == 2 and looked[1][1].done())
+    assert looked[1][0] == pytest.approx((40, 150, 90, 230), abs=1.5)
+    assert session.annotation.candidates is None
+    hand.release(90, 230)
+    until(lambda: session.annotation.candidates is not None)
+    assert session.annotation.state.box_rc == pytest.approx((40, 150, 90, 230), abs=1.5)
+    assert len(looked) == 2

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from segsem.core.exceptions import ModelError
 from segsem.core.mask_patch import MaskPatch
-from segsem.core.types import MaskArray
+from segsem.core.types import BoxRC, MaskArray
 from segsem.engine.answers import Candidates, EngineState, ModelFacts, StaleAnswerError
 from segsem.engine.link import MAX_RESTARTS, EngineLink, Grey, OnState, with_image
 from segsem.engine.mask_fields import BITS, TAKEN, answers_of, joined, placed, with_questions
@@ -216,6 +216,18 @@ class EngineClient(EngineLink):
         """
         header = {"request": Request.WARM, "image_id": image_id, "point_rc": point_rc}
         return self._submit_idle(Message({**header, "generation": self._idle_generation}))
+
+    def warm_box(self, image_id: str, box_rc: BoxRC) -> Future[bool]:
+        """Have encoded what a box needs that is being drawn; the newest one wins.
+
+        Returns
+        -------
+        Future of bool
+            As that of `warm`.
+        """
+        header = {"request": Request.WARM, "image_id": image_id, "box_rc": box_rc}
+        header |= {"window": self._windows.get(image_id), "generation": self._idle_generation}
+        return self._submit_idle(Message(header))
 
     def prefetch(self, image_id: str, image: Grey) -> Future[bool]:
         """Have an image encoded that may be shown next, while nothing else is to do.

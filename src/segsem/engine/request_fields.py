@@ -54,6 +54,17 @@ def prompts_of(request: Message) -> Prompts:
     return prompts_from(request.header.get("prompts"))
 
 
+def expected_box_of(request: Message) -> Prompts:
+    """A box that may be asked for, as prompts.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    return prompts_from({"box_rc": request.header.get("box_rc")})
+
+
 def prompts_from(header: Any) -> Prompts:
     """Prompts out of their JSON values.
 

@@ -55,7 +55,9 @@ def is_question(request: Message) -> bool:
 
 def is_pointed(request: Message) -> bool:
     """Whether the request is for where the mouse is: the next prompt is likely to be there."""
-    return kind(request) == Request.WARM and request.header.get("point_rc") is not None
+    header = request.header
+    given = header.get("point_rc") is not None or header.get("box_rc") is not None
+    return kind(request) == Request.WARM and given
 
 
 def generation(request: Message) -> int:

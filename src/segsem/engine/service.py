@@ -16,7 +16,14 @@ from segsem.engine.foresight import Focus, focus_on_prompts, focus_on_window, li
 from segsem.engine.lru import ByteLRU
 from segsem.engine.mask_fields import mask_of, questions_of, taken_of, with_answers
 from segsem.engine.messages import Message, ProtocolError
-from segsem.engine.request_fields import image_id_of, image_of, point_of, prompts_of, window_of
+from segsem.engine.request_fields import (
+    expected_box_of,
+    image_id_of,
+    image_of,
+    point_of,
+    prompts_of,
+    window_of,
+)
 from segsem.engine.requests import Request, kind
 from segsem.segmentation import native
 from segsem.segmentation.many import answer_many
@@ -210,6 +217,8 @@ class InferenceService:
         point = point_of(request)
         if point is not None and request.header.get("show"):
             return self._hover(request, point)
+        if request.header.get("box_rc") is not None:
+            return self._expect(request)
         # Only of the image that is shown it is worth telling, not of wherever the mouse goes.
         return self._look_ahead(request, quiet=point is not None)
 
@@ -234,6 +243,28 @@ class InferenceService:
         mask = MaskPatch.of(logits > MASK_THRESHOLD, offset)
         answer = ObjectAnswer(0, (mask,), (float(prediction.iou_pred[0]),))
         return with_answers({"image_id": image_id}, [answer])
+
+    def _expect(self, request: Message) -> Message:
+        """Answer a box that is still being drawn, for nobody: what it needs is encoded then."""
+        image_id, predictor = image_id_of(request), self._ready_predictor()
+        image, prompts = self._images.get(image_id), expected_box_of(request)
+        if image is None:
+            return Message({"unknown_image": image_id})
+        shape = (image.shape[0], image.shape[1])
+        window = self._window(prompts, shape, window_of(request))
+        self._focus, self._quiet = focus_on_prompts(image_id, prompts, predictor.frame_px), True
+        try:
+            for _ in native.answers(
+                predictor,
+                lambda wanted: self._embedding(predictor, image_id, image, wanted),
+                prompts,
+                shape,
+                window,
+            ):
+                pass
+        finally:
+            self._focus, self._quiet = None, False
+        return Message({"image_id": image_id})
 
     def _prefetch(self, request: Message) -> Message:
         image, image_id = image_of(request), image_id_of(request)

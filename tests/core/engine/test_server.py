@@ -236,6 +236,16 @@ def test_warm_encodes_where_the_mouse_is(line: Line) -> None:
     assert line.settle()["encoded"] == 1
 
 
+def test_warm_encodes_what_a_box_needs_that_is_being_drawn(line: Line) -> None:
+    answer = line.ask("warm", image_id="a", box_rc=[10, 10, 30, 34], generation=1)
+    assert "logits" not in answer.arrays
+    encoded = len(line.model.finished)
+    line.ask("predict", image_id="a", generation=1, prompts={"box_rc": [10, 10, 31, 35]})
+    assert len(line.model.finished) == encoded > 0
+    wrong = line.ask("warm", image_id="a", box_rc=[10, 10], generation=1)
+    assert "Cannot use these prompts" in wrong.header["error"]
+
+
 def test_warm_encodes_the_middle_and_the_whole(line: Line) -> None:
     line.ask("warm", image_id="a", generation=1)
     assert line.model.finished == [(64, 64), (300, 300)]
