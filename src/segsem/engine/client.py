@@ -225,7 +225,7 @@ class EngineClient(EngineLink):
         Future of bool
             As that of `warm`.
         """
-        header = {"request": Request.WARM, "image_id": image_id, "box_rc": box_rc}
+        header: dict[str, Any] = {"request": Request.WARM, "image_id": image_id, "box_rc": box_rc}
         header |= {"window": self._windows.get(image_id), "generation": self._idle_generation}
         return self._submit_idle(Message(header))
 
