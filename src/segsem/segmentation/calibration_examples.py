@@ -11,7 +11,14 @@ from scipy import ndimage as ndi
 
 from segsem.contours.trace import trace
 from segsem.core.contour import Source
-from segsem.core.params import ExtractParams, Routing, SauvolaParams, Tone
+from segsem.core.params import (
+    EdgeMethod,
+    EdgeParams,
+    ExtractParams,
+    Routing,
+    SauvolaParams,
+    Tone,
+)
 from segsem.core.progress import Progress
 from segsem.core.types import FloatArray, LabelArray, MaskArray
 from segsem.imaging.image import SEMImage
@@ -23,7 +30,7 @@ from segsem.segmentation.confidence import UNCALIBRATED
 from segsem.segmentation.evidence import Evidence, boundary_agreement, boundary_of
 from segsem.segmentation.outlier import Look
 from segsem.segmentation.planted_faults import FaultyPredictor, spoil_candidates
-from segsem.segmentation.predictor import Predictor
+from segsem.segmentation.predictor import ImageEmbedding, Predictor
 from segsem.segmentation.rating import evidence_for, model_of
 from segsem.segmentation.segment import Seen, Segmented, look, see, segment_steps
 
@@ -39,6 +46,9 @@ FAULTY_PROMPTS = 0.3
 FAULTY_CANDIDATES = 0.25
 ODD_SAUVOLA = 0.3
 """Share of the images that Sauvola is set wrongly for."""
+
+EDGE_METHODS = (EdgeMethod.HALF_OF_EXTREMES, EdgeMethod.HALF_OF_EXTREMES, EdgeMethod.INVERSE)
+"""Confidence has to hold however edges are placed."""
 
 _VARIANTS = (Routing.SAM2_ONLY, Routing.SAUVOLA_ONLY, Routing.HYBRID)
 
@@ -183,9 +193,11 @@ def collect_examples(
         found.looks.append(look(seen))
         if seen.scale is None:
             continue
+        encoded: dict[bytes, ImageEmbedding] = {}
         for number, routing in enumerate(_VARIANTS):
             rng = np.random.default_rng([seed, index, number])
-            for _ in _one_way(seen, given, predictor, routing, rng, found):
+            faulty = FaultyPredictor(predictor, rng, FAULTY_PROMPTS, encoded)
+            for _ in _one_way(seen, given, faulty, routing, rng, found):
                 yield step  # cancelled between tiles, not only between images
     return found
 
@@ -200,10 +212,15 @@ def _one_way(
 ) -> Generator[Progress, None, None]:
     group = given.group or given.image.name
     truth = given.truth or truth_from_labels(given.labels)
-    params = ExtractParams(routing=routing, tone=given.tone, sauvola=_sauvola(rng, routing))
+    params = ExtractParams(
+        routing=routing,
+        tone=given.tone,
+        sauvola=_sauvola(rng, routing),
+        edge=EdgeParams(edge_method=EDGE_METHODS[rng.integers(len(EDGE_METHODS))]),
+    )
     steps = segment_steps(
         seen,
-        FaultyPredictor(predictor, rng, FAULTY_PROMPTS),
+        predictor,
         params,
         UNCALIBRATED,
         watch=_Verdict(given, found, group) if routing is not Routing.SAUVOLA_ONLY else _ignore,

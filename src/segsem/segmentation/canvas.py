@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segsem.core.contour import SOURCE_CODES, Source
-from segsem.core.types import FloatImage, LabelArray
+from segsem.core.types import FloatImage, LabelArray, MaskArray
 from segsem.segmentation.auto_prompts import Part, Tile
 from segsem.segmentation.candidates import Candidates
 from segsem.segmentation.nearest import nearest_inside
@@ -53,6 +53,44 @@ class Decision:
     reason: str | None
     needs_human: bool
     evidence: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A stretch of a part on which something else holds than on the rest of it.
+
+    Attributes
+    ----------
+    where : (h, w) bool
+        In the part's window.
+    source : Source
+        Which method stands there.
+    confidence : float
+        Of what stands there.
+    """
+
+    where: MaskArray
+    source: Source
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tile says about one part.
+
+    Attributes
+    ----------
+    part : Part
+    decision : Decision
+    field : (h, w) float32
+        Positive inside, in the part's window.
+    marks : tuple of Mark
+    """
+
+    part: Part
+    decision: Decision
+    field: FloatImage
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +141,7 @@ class Canvas:
             {},
         )
 
-    def paint(self, tile: Tile, decided: list[tuple[Part, Decision, FloatImage]]) -> None:
+    def paint(self, tile: Tile, answers: list[Answer]) -> None:
         """Lay a tile's answers over it, the most certain inside of several winning.
 
         Fields are blended with those of the neighbours; owner, source and confidence hold in the
@@ -112,11 +150,16 @@ class Canvas:
         field = np.full(tile.window.shape, -1.0, dtype=np.float32)
         core = tile.core
         inner = core.within(tile.window).slices
-        for part, decision, part_field in decided:
+        for answer in answers:
+            part, decision, part_field = answer.part, answer.decision, answer.field
             wins = (part_field > field)[inner]
             self.owner[core.slices][wins & (part_field[inner] > 0)] = part.label
             self.source_code[core.slices][wins] = SOURCE_CODES.index(decision.source)
             self.confidence[core.slices][wins] = decision.confidence
+            for mark in answer.marks:
+                here = wins & mark.where[inner]
+                self.source_code[core.slices][here] = SOURCE_CODES.index(mark.source)
+                self.confidence[core.slices][here] = mark.confidence
             np.maximum(field, part_field, out=field)
             self.decisions.setdefault(part.label, []).append(decision)
         self.field[tile.window.slices] += tile.weight * field

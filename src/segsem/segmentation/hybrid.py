@@ -7,7 +7,7 @@ does not cost the rest of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -19,7 +19,7 @@ from segsem.core.progress import Progress
 from segsem.core.types import FloatImage, MaskArray
 from segsem.segmentation.auto_prompts import Part, count_tiles, parts_by_tile
 from segsem.segmentation.candidates import Candidates
-from segsem.segmentation.canvas import Canvas, Decision, HybridResult
+from segsem.segmentation.canvas import Answer, Canvas, Decision, HybridResult, Mark
 from segsem.segmentation.confidence import POOR, Calibration
 from segsem.segmentation.evidence import (
     EdgeMap,
@@ -31,9 +31,12 @@ from segsem.segmentation.evidence import (
     stability_score,
 )
 from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predictor
+from segsem.segmentation.stretches import stretches
 
 LOGIT_SCALE = 4.0
 """Logits this far from the threshold count as certain, like a margin of half the contrast."""
+
+MENDED = "on a stretch the image sides with the threshold, which stands there"
 
 FIELD_SCALE = 8.0
 """Sauvola's field, within [-1, 1], times this is as decided as logits are."""
@@ -96,11 +99,11 @@ def route(
             embedding = predictor.encode(np.ascontiguousarray(tile.window.crop(grey_u8)))
             asked = [part.prompts for part in tile.parts]
             predictions = list(predictor.decode_batch(embedding, asked))
-        decided = [
-            (part, *_decide(part, prediction, candidates, edges, rules, watch))
+        answers = [
+            _decide(part, prediction, candidates, edges, rules, watch)
             for part, prediction in zip(tile.parts, predictions, strict=True)
         ]
-        canvas.paint(tile, decided)
+        canvas.paint(tile, answers)
     yield Progress(total, total, "segmenting")
     canvas.blend()
     canvas.clean(candidates)
@@ -114,7 +117,7 @@ def _decide(
     edges: EdgeMap,
     rules: RoutingRules,
     watch: Watch | None,
-) -> tuple[Decision, FloatImage]:
+) -> Answer:
     field = candidates.field[part.window.slices]
     sauvola_field = np.where(part.mask, np.maximum(field, 0.01), np.minimum(field, -0.01))
     sauvola = _sauvola_evidence(part, sauvola_field, edges)
@@ -124,22 +127,58 @@ def _decide(
     figures = {"sauvola_edge": sauvola.edge, "sauvola_confidence": round(sauvola_confidence, 4)}
     if prediction is None:
         reason = "only Sauvola was asked for"
-        return _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures), sauvola_field
-    logits = prediction.best_logits
-    sam2 = _sam2_evidence(prediction, part, edges)
+        decision = _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures)
+        return Answer(part, decision, sauvola_field)
+    sam2 = _sam2_evidence(prediction, prediction.best_mask, part, edges)
     if watch is not None:
         watch(part, Source.SAM2, prediction.best_mask, sam2)
+    scaled = (prediction.best_logits - MASK_THRESHOLD) / LOGIT_SCALE
+    sam2_field = np.asarray(np.clip(scaled, -1.0, 1.0), dtype=np.float32)
+    marks: tuple[Mark, ...] = ()
+    if rules.routing is Routing.HYBRID:
+        evidence = {Source.SAM2: sam2, Source.SAUVOLA: sauvola}
+        fields = (sam2_field, sauvola_field)
+        sam2_field, marks = _mended(part, fields, edges, rules.calibration, evidence)
+        if marks:
+            sam2 = _sam2_evidence(prediction, sam2_field > 0, part, edges)
     confidence = rules.calibration.confidence(Source.SAM2, sam2)
     figures |= {f"sam2_{name}": value for name, value in sam2.as_dict().items()}
     figures["sam2_confidence"] = round(confidence, 4)
-    sam2_field = np.clip((logits - MASK_THRESHOLD) / LOGIT_SCALE, -1.0, 1.0)
     if confidence >= rules.threshold or rules.routing is Routing.SAM2_ONLY:
-        return _stand(part, Source.SAM2, confidence, None, figures), sam2_field
+        reason_of_stretch = MENDED if any(m.source is Source.SAUVOLA for m in marks) else None
+        decision = _stand(part, Source.SAM2, confidence, reason_of_stretch, figures)
+        return Answer(part, decision, sam2_field, marks)
     reason = _why(sam2, confidence, rules.threshold)
     if confidence > sauvola_confidence:
         reason += f"; Sauvola was no better ({sauvola_confidence:.2f})"
-        return _stand(part, Source.SAM2, confidence, reason, figures), sam2_field
-    return _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures), sauvola_field
+        decision = _stand(part, Source.SAM2, confidence, reason, figures)
+        return Answer(part, decision, sam2_field, marks)
+    decision = _stand(part, Source.SAUVOLA, sauvola_confidence, reason, figures)
+    return Answer(part, decision, sauvola_field)
+
+
+def _mended(
+    part: Part,
+    fields: tuple[FloatImage, FloatImage],
+    edges: EdgeMap,
+    calibration: Calibration,
+    evidence: dict[Source, Evidence],
+) -> tuple[FloatImage, tuple[Mark, ...]]:
+    """Put Sauvola in where the image sides with it; mark what the image sides with neither."""
+    marks = []
+    sam2_field, sauvola_field = fields
+    mended = sam2_field
+    for stretch in stretches(part, sam2_field > 0, edges):
+        if stretch.sauvola_stands:
+            source, edge = Source.SAUVOLA, stretch.sauvola_edge
+            mended = np.where(stretch.where, sauvola_field, mended)
+        elif stretch.doubtful:
+            source, edge = Source.SAM2, stretch.sam2_edge
+        else:
+            continue
+        local = replace(evidence[source], edge=1.0 if edge is None else edge, agreement=0.0)
+        marks.append(Mark(stretch.where, source, calibration.confidence(source, local)))
+    return mended, tuple(marks)
 
 
 def _stand(
@@ -168,8 +207,10 @@ def _sauvola_evidence(part: Part, field: FloatImage, edges: EdgeMap) -> Evidence
     )
 
 
-def _sam2_evidence(prediction: MaskPrediction, part: Part, edges: EdgeMap) -> Evidence:
-    mask, logits = prediction.best_mask, prediction.best_logits
+def _sam2_evidence(
+    prediction: MaskPrediction, mask: MaskArray, part: Part, edges: EdgeMap
+) -> Evidence:
+    logits = prediction.best_logits
     boundary = boundary_of(mask) & part.counted
     return Evidence(
         iou_pred=float(np.clip(prediction.iou_pred[0], 0.0, 1.0)),

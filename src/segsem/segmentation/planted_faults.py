@@ -7,6 +7,7 @@ a box over two features or half of one, a point in the gap. Its answers are also
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -37,10 +38,19 @@ class FaultyPredictor:
         Decides which, and how.
     share : float
         Of the prompts that are answered wrongly.
+    encoded : dict, optional
+        Embeddings by the pixels that they are of, shared by those that see the same image.
     """
 
-    def __init__(self, predictor: Predictor, rng: np.random.Generator, share: float) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        rng: np.random.Generator,
+        share: float,
+        encoded: dict[bytes, ImageEmbedding] | None = None,
+    ) -> None:
         self._predictor, self._rng, self._share = predictor, rng, share
+        self._encoded = {} if encoded is None else encoded
 
     @property
     def name(self) -> str:
@@ -59,7 +69,12 @@ class FaultyPredictor:
 
     def encode(self, image: SEMImage | ImageArray) -> ImageEmbedding:
         """Encode as the model does."""
-        return self._predictor.encode(image)
+        if isinstance(image, SEMImage):
+            return self._predictor.encode(image)
+        key = hashlib.sha256(np.ascontiguousarray(image).data).digest()
+        if key not in self._encoded:
+            self._encoded[key] = self._predictor.encode(image)
+        return self._encoded[key]
 
     def decode(self, embedding: ImageEmbedding, prompts: Prompts) -> MaskPrediction:
         """Answer one prompt, perhaps wrongly."""
