@@ -32,6 +32,9 @@ KNOWN_MARGIN = 0.05
 LEAST_OVERLAP = 0.25
 """Of the smaller of image and design; positions that have less in common are not looked at."""
 
+MOST_PEAKS = 4096
+"""Of one angle; arrays of contacts have one for each contact."""
+
 TIE = 0.98
 """Positions within it of the best score: the one nearest to the expected place is taken."""
 
@@ -165,7 +168,7 @@ class _Grid:
         score[share < LEAST_OVERLAP] = -1.0
         peak = (score == ndi.maximum_filter(score, size=7)) & (score > 0.0)
         rows, cols = np.nonzero(peak)
-        order = np.argsort(-score[rows, cols] * np.sqrt(share[rows, cols]))[:64]
+        order = np.argsort(-score[rows, cols] * np.sqrt(share[rows, cols]))[:MOST_PEAKS]
         centre = (self.side - 1) / 2
         return [
             Candidate(

@@ -13,7 +13,7 @@ from skimage.measure import find_contours
 from segsem.core.contour import Contour, PointFlag
 from segsem.core.coordinates import box_outline_rc, normal_rc_to_nm, rc_to_nm, unit
 from segsem.core.exceptions import InputError
-from segsem.core.types import MaskArray, PixelSize, PointsRC
+from segsem.core.types import FloatArray, MaskArray, PixelSize, PointsRC, PointsXY
 from segsem.layout.coarse_registration import Coarse, Field, find_coarse, turns
 from segsem.layout.design import Design, DesignEdges, sample_edges, typical_width_nm
 from segsem.layout.fine_registration import EdgePoints, Fine, fit_fine
@@ -124,13 +124,14 @@ def register(
         fit_scale=options.fit_scale,
     )
     fine = _normalised(fine)
-    matched = _matched(edges, points, fine, outline, mask.shape[0], pixel_size_nm, reach)
+    area = _Area.of(outline, mask.shape[0], pixel_size_nm)
+    matched, explained = _matched(edges, points, fine, area, max(reach / 3, 4 * pixel))
     rival = coarse.second
     registration = Registration(
         shape=(int(mask.shape[0]), int(mask.shape[1])),
         pixel_size_nm=pixel_size_nm,
         place=fine.place,
-        verdict=_verdict(coarse, fine, matched),
+        verdict=_verdict(coarse, fine, min(matched, explained)),
         score=coarse.best.score,
         second_score=float("nan") if rival is None else rival.score,
         second_position_nm=None if rival is None else rival.position_nm,
@@ -207,35 +208,52 @@ def _outline_of(mask: MaskArray) -> tuple[PointsRC, PointsRC]:
     return np.concatenate(points or none), np.concatenate(normals or none)
 
 
-def _depth(
-    points_rc: PointsRC, area: tuple[int, int, int]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _depth(points_rc: PointsRC, area: tuple[int, int, int]) -> FloatArray:
     top, bottom, width = area
     low, high = np.array([top - 0.5, -0.5]), np.array([bottom - 0.5, width - 0.5])
     return np.asarray(np.minimum(points_rc - low, high - points_rc).min(axis=1, initial=np.inf))
 
 
 def _matched(
-    edges: DesignEdges,
-    points: EdgePoints,
-    fine: Fine,
-    outline_rc: PointsRC,
-    height: int,
-    pixel_size_nm: PixelSize,
-    reach_nm: float,
-) -> float:
-    """Share of the design's edge in the field that has a contour beside it."""
+    edges: DesignEdges, points: EdgePoints, fine: Fine, area: _Area, reach_nm: float
+) -> tuple[float, float]:
+    """Share of the design's edge in the field that has a contour beside it, and the reverse.
+
+    A contour counts where it lies within `reach_nm` and runs the same way, about.
+    """
     if not len(fine.residual_nm):
-        return 0.0
+        return 0.0, 0.0
     here = fine.place.to_image(edges.points_nm)
-    corners = rc_to_nm(outline_rc, height, pixel_size_nm)
-    margin = BORDER_PX * np.array([pixel_size_nm[1], pixel_size_nm[0]])
-    low, high = corners.min(axis=0) + margin, corners.max(axis=0) - margin
-    inside = np.all((here >= low) & (here <= high), axis=1) & ~edges.corner
+    turned = edges.normals_xy @ fine.place.matrix()
+    inside = area.contains(here) & ~edges.corner
     if not inside.any():
-        return 0.0
-    distance, _ = cKDTree(points.points_nm).query(here[inside], distance_upper_bound=reach_nm)
-    return float(np.mean(np.isfinite(distance)))
+        return 0.0, 0.0
+    # Opposite normals are twice the reach apart, so that one query asks for both.
+    of_design = np.column_stack([here, reach_nm * turned])
+    of_contour = np.column_stack([points.points_nm, reach_nm * points.normals_xy])
+    found, _ = cKDTree(of_contour).query(of_design[inside], distance_upper_bound=reach_nm)
+    drawn, _ = cKDTree(of_design).query(of_contour, distance_upper_bound=reach_nm)
+    low, high = here.min(axis=0) - reach_nm, here.max(axis=0) + reach_nm
+    asked = np.all((points.points_nm >= low) & (points.points_nm <= high), axis=1)
+    share = float(np.mean(np.isfinite(drawn[asked]))) if asked.any() else 0.0
+    return float(np.mean(np.isfinite(found))), share
+
+
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """The field in image nm, a margin taken off."""
+
+    low: PointsXY
+    high: PointsXY
+
+    @classmethod
+    def of(cls, outline_rc: PointsRC, height: int, pixel_size_nm: PixelSize) -> _Area:
+        corners = rc_to_nm(outline_rc, height, pixel_size_nm)
+        margin = BORDER_PX * np.array([pixel_size_nm[1], pixel_size_nm[0]])
+        return cls(corners.min(axis=0) + margin, corners.max(axis=0) - margin)
+
+    def contains(self, points_nm: PointsXY) -> MaskArray:
+        return np.asarray(np.all((points_nm >= self.low) & (points_nm <= self.high), axis=1))
 
 
 def _verdict(coarse: Coarse, fine: Fine, matched: float) -> Verdict:
