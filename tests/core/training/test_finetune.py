@@ -152,10 +152,7 @@ def test_only_the_time_leaves_nothing_behind(five_images: Path, few_shot: Simple
     assert not (five_images / "models" / "timed").exists()
 
 
-def test_masks_in_validation_sites_and_held_out_images_never_teach(
-    tmp_path: Path, few_shot: SimpleNamespace
-) -> None:
-    """Other masks there, the same weights after an epoch without a choice of the best."""
+def test_masks_of_held_out_images_never_teach(tmp_path: Path, few_shot: SimpleNamespace) -> None:
     hashes = []
     for kind in ("right", "wrong"):
         folder = few_shot.make_project(tmp_path / kind, 4)
