@@ -20,13 +20,19 @@ class Control:
     ----------
     lines : iterable of str
         Such as `sys.stdin`.
+
+    Attributes
+    ----------
+    thread : threading.Thread
+        That listens.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._going = threading.Event()
         self._going.set()
         self._cancelled = False
-        threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
+        self.thread = threading.Thread(target=self._listen, args=(lines,), daemon=True)
+        self.thread.start()
 
     def between_steps(self, tell: Callable[[str], None]) -> None:
         """Wait while paused.
