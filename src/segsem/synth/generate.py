@@ -20,7 +20,9 @@ from segsem.synth.families.free_form import free_form
 from segsem.synth.families.layout_clip import layout_clip
 from segsem.synth.families.lines import line_end, line_space
 from segsem.synth.families.metal2d import metal2d
+from segsem.synth.families.octilinear import octilinear
 from segsem.synth.families.pattern import Pattern, PatternRequest, count_flaws
+from segsem.synth.polycrystal import SiteLook, site_look
 from segsem.synth.presets import Preset, get_preset
 from segsem.synth.process import Process, draw_process
 from segsem.synth.render import render_yield, signed_distance
@@ -37,7 +39,7 @@ FAMILIES: dict[str, FamilyFunction] = {
     "free_form": free_form,
 }
 
-_BENCHMARK_FAMILIES: dict[str, FamilyFunction] = {"frames": frames}
+_BENCHMARK_FAMILIES: dict[str, FamilyFunction] = {"frames": frames, "octilinear": octilinear}
 """Not among `FAMILIES`, which the held-out sets run through."""
 
 _PROCESS_STREAM = 2**31
@@ -69,6 +71,8 @@ class SynthImage:
         Everything that was drawn, as plain JSON values.
     edge_snr : float
         See `Preset.edge_snr`; infinite without noise.
+    site : str
+        Name of the site it was taken at; empty where the preset knows none.
     """
 
     image: npt.NDArray[np.uint8]
@@ -80,6 +84,7 @@ class SynthImage:
     family: str
     settings: dict[str, Any]
     edge_snr: float
+    site: str = ""
 
 
 def generate_image(
@@ -126,6 +131,9 @@ def generate_image(
         chosen, layer = chosen.of_image(index)
         shared = np.random.default_rng([seed, _PROCESS_STREAM, layer + 1])
     process = draw_process(shared, chosen)
+    site = index % chosen.sites if chosen.sites else None
+    look = None if site is None else site_look(seed, site, process)
+    process = process if look is None else look.process
     family = chosen.families[index % len(chosen.families)]
     # Shifted by one with each turn of the families, so that each family meets each tone.
     turn = index + index // len(chosen.families) * (1 - len(chosen.families) % 2)
@@ -134,7 +142,7 @@ def generate_image(
     curves = _printed_edges(rng, pattern, process, chosen.shape)
     distance = signed_distance(curves, chosen.shape)
     contours, labels = truth_of(curves, distance)
-    image = _photograph(rng, curves, process, chosen.shape, tone)
+    image = _photograph(rng, curves, process, chosen.shape, tone, look)
     settings = {"seed": seed, "index": index, "preset": chosen.name, **asdict(process)}
     return SynthImage(
         image=image,
@@ -146,6 +154,7 @@ def generate_image(
         family="layout" if layout_nm is not None else family,
         settings={**settings, "pixel_nm": pixel_nm},
         edge_snr=process.edge_snr,
+        site="" if site is None else f"S{site:02d}",
     )
 
 
@@ -193,7 +202,10 @@ def _photograph(
     process: Process,
     shape: tuple[int, int],
     tone: str,
+    look: SiteLook | None,
 ) -> npt.NDArray[np.uint8]:
+    if look is not None:
+        return look.photograph(rng, curves, shape)
     jitter = process.jitter_px * rng.standard_normal(shape[0])
     yield_ = render_yield(
         curves,

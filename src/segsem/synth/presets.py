@@ -76,6 +76,7 @@ class Preset:
     one_process: bool = False
     snr_levels: tuple[float, ...] = ()
     blur_levels_px: tuple[float, ...] = ()
+    sites: int = 0
 
     @property
     def combinations(self) -> int:
@@ -171,6 +172,26 @@ _FEWSHOT = Preset(
     one_process=True,
 )
 
+_POLYCRYSTAL = Preset(
+    "polycrystal",
+    families=("octilinear",),
+    tones=("bright",),
+    shape=(256, 256),
+    pixel_nm=(2.0, 2.0),
+    feature_px=(30.0, 34.0),
+    space_ratio=(0.85, 1.0),
+    corner_px=(6.0, 8.0),
+    edge_snr=(4.5, 5.5),
+    blur_px=(1.4, 1.7),
+    roughness_px=(0.5, 0.7),
+    jitter_px=(0.05, 0.1),
+    gradient=(0.05, 0.1),
+    drift_px=(0.0, 0.5),
+    one_process=True,
+    sites=20,
+)
+"""For measuring what few images teach; see `segsem.synth.polycrystal`."""
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -198,6 +219,7 @@ PRESETS: dict[str, Preset] = {
         _FEWSHOT,
         _EDGES,
         _CALIBRATION,
+        _POLYCRYSTAL,
         replace(
             _DEFAULT,
             name="sample",

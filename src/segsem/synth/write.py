@@ -118,7 +118,8 @@ def write_set(folder: Path | str, wanted: SynthSet) -> Generator[Progress, None,
         rows.append(_manifest_row(name, made))
         yield Progress(index + 1, wanted.count, name)
     manifest = root / "manifest.csv"
-    write_text(manifest, _table(_MANIFEST_COLUMNS, [list(row.values()) for row in rows]))
+    columns = (*_MANIFEST_COLUMNS, "site") if get_preset(wanted.preset).sites else _MANIFEST_COLUMNS
+    write_text(manifest, _table(columns, [[row[name] for name in columns] for row in rows]))
     return manifest
 
 
@@ -182,6 +183,7 @@ def _manifest_row(name: str, made: SynthImage) -> dict[str, Any]:
         "blur_px": f"{made.settings['beam']['sigma_px']:.3f}",
         "truth": f"truth/{name}",
         "design": f"design/{name}.oas",
+        "site": made.site,
     }
 
 

@@ -27,7 +27,7 @@ def test_every_family_meets_every_tone(images: list[SynthImage]) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
 def test_presets_rotate_families_and_tones(preset) -> None:  # type: ignore[no-untyped-def]
-    assert set(preset.families) <= set(SMALL.families) | {"metal2d", "frames"}
+    assert set(preset.families) <= set(SMALL.families) | {"metal2d", "frames", "octilinear"}
     assert preset.edge_snr[0] > 0
 
 
