@@ -18,6 +18,7 @@ from scipy import ndimage as ndi
 
 from segsem.core.contour import Contour, PointFlag, Region
 from segsem.core.types import FloatArray, FloatImage, MaskArray
+from segsem.segmentation.bands import with_halo
 from segsem.segmentation.canvas import HybridResult
 from segsem.segmentation.edge_traces import unfollowed_edges
 
@@ -28,7 +29,7 @@ RUN_PX = 16.0
 """Weak or deviating stretches, and unexplained px, count against this length."""
 
 NEAR_PX = 2
-BESIDE_PX = 10
+BESIDE_PX = 20
 FIELD_AT_PX = 3.0
 NOISE_HALF = 4.0
 MOVE_PX = 2.0
@@ -280,6 +281,18 @@ def _same_piece(region: Region, around: Surroundings) -> tuple[float, float]:
     kernel = np.ones((2 * NEAR_PX + 1, 2 * NEAR_PX + 1), dtype=np.uint8)
     different = cv2.erode((mask ^ theirs).astype(np.uint8), kernel, borderValue=1)
     same = float(np.exp(-np.count_nonzero(different) / RUN_PX))
+    return same, _unfollowed_beside(region, around.unfollowed)
+
+
+def _unfollowed_beside(region: Region, unfollowed: MaskArray) -> float:
+    """Pixels of unfollowed edge in a region or beside it, where a missing part would be."""
+    row0, col0, row1, col1 = region.bbox_rc
+    rows = with_halo(slice(row0, row1), BESIDE_PX, unfollowed.shape[0])
+    cols = with_halo(slice(col0, col1), BESIDE_PX, unfollowed.shape[1])
+    seen = unfollowed[rows, cols]
+    if not seen.any():
+        return 0.0
+    mask = np.zeros(seen.shape, dtype=np.uint8)
+    mask[row0 - rows.start : row1 - rows.start, col0 - cols.start : col1 - cols.start] = region.mask
     reach = np.ones((2 * BESIDE_PX + 1, 2 * BESIDE_PX + 1), dtype=np.uint8)
-    wide = cv2.dilate(mask.astype(np.uint8), reach) > 0
-    return same, float(np.count_nonzero(around.unfollowed[window] & wide))
+    return float(np.count_nonzero(seen & (cv2.dilate(mask, reach) > 0)))
