@@ -245,6 +245,8 @@ def _stroke(stage: Stage, start: Point) -> Iterator[Wait]:
     hand, role = stage.hand, stage.role
     role.clear()
     role.take("brush")
+    # A key and a button are two events, each of which may be waited for.
+    yield STILL_DRAWING
     path = [
         (start[0] + 0.4 * number * STROKE_STEP_PX, start[1] + number * STROKE_STEP_PX)
         for number in range(STROKE_STEPS)

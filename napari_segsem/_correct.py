@@ -12,7 +12,7 @@ from napari_segsem._correct_tools import Brush, Cut, Eraser, Merge, Split
 from napari_segsem._corrections import Corrections
 from napari_segsem._documents import Background
 from napari_segsem._layer_adapters import AnnotateLayers
-from napari_segsem._pen import Pen, PenCursor
+from napari_segsem._pen import Pen, PenCursor, make_circle
 from napari_segsem._session import Session
 from napari_segsem._stroke_view import StrokeView
 from napari_segsem._toolbox import Toolbox
@@ -67,6 +67,7 @@ class Correct:
             self.pen, toolbox, lambda: self._layer(_layers.PROMPTS), self._nm_per_px
         )
         session.document_changed.connect(self._cursor.show)
+        make_circle(viewer)
         self.actions = correct_actions(
             session,
             self.corrections,

@@ -41,6 +41,21 @@ class Pen:
         self.resize(min(self.diameter_px - 1, round(self.diameter_px / STEP)))
 
 
+READY_PX = 32
+"""Any size at which napari draws a circle."""
+
+
+def make_circle(viewer: Any) -> None:
+    """Have napari make the circle of a pen, which it otherwise does when a pen is first taken.
+
+    That takes about a tenth of a second, for which nobody should wait with the mouse in hand.
+    """
+    cursor = viewer.cursor
+    before = cursor.size, cursor.style
+    cursor.size, cursor.style = READY_PX / max(viewer.scene.camera.zoom, 1e-9), ROUND
+    cursor.size, cursor.style = before
+
+
 class PenCursor:
     """Shows what is in hand: a circle as large as the pen, or a cross.
 

@@ -69,7 +69,7 @@ def test_a_spread_is_median_and_95th_percentile() -> None:
 
 
 def gap(ms: float, cpu_ms: float) -> dict[str, Any]:
-    return {"ms": ms, "cpu_ms": cpu_ms, "where": None}
+    return {"ms": ms, "cpu_ms": cpu_ms, "where": None, "collecting_ms": 0.0}
 
 
 def runs(click_ms: float, repeat_s: float, ours: list[Any], right: int = 100) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def test_a_window_that_stands_still_is_caught(qtbot: Any) -> None:
 
 
 def gap(ms: float, where: str | None = None) -> dict[str, Any]:
-    return {"ms": ms, "cpu_ms": ms / 2, "where": where}
+    return {"ms": ms, "cpu_ms": ms / 2, "where": where, "collecting_ms": 0.0}
 
 
 def test_only_gaps_that_the_control_has_not_are_ours() -> None:

@@ -8,6 +8,16 @@ import sys
 NICENESS = 10
 """On POSIX. Beside a training run of the same priority, answers take several times as long."""
 
+ENGINE_NICENESS = 4
+"""On POSIX. While the engine looks ahead, the window's own thread is not to wait for a processor;
+a training run has to, for both."""
+
+
+def step_aside() -> None:
+    """Let the window's thread go first, and everything else not. POSIX only."""
+    if sys.platform != "win32":
+        os.nice(max(ENGINE_NICENESS - os.nice(0), 0))
+
 
 def step_back() -> None:
     """Lower this process's priority, and keep its threads from spinning while they wait.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from segsem.core.exceptions import UsageError
+from segsem.core.priority import step_aside
 from segsem.engine.embedding_store import CacheLimits, EmbeddingStore
 from segsem.engine.server import Server
 from segsem.engine.service import PredictorFactory
@@ -52,6 +53,7 @@ def main() -> None:
     )
     parser.add_argument("--embedding-folder", type=Path, help="another place for embeddings")
     options = parser.parse_args()
+    step_aside()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     answers = _claim_stdout()
     limits = CacheLimits(options.embedding_memory_mib, options.embedding_disk_mib)
