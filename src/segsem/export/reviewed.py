@@ -14,7 +14,9 @@ from segsem.core.extraction import Extraction
 from segsem.export.regions_json import RegionsFile, read_regions_json
 from segsem.export.results import CONTOURS_CSV, REGIONS_JSON, find_results, read_results
 from segsem.review.folder import ReviewFolder, review_folder
-from segsem.review.item import ItemKey, ReviewImage
+from segsem.review.gates import ImageFigures, image_outliers
+from segsem.review.item import ItemKey, ReviewImage, items_of
+from segsem.review.limits import QALimits
 from segsem.review.outline import Outline, outlines_of
 from segsem.review.review import Review
 from segsem.review.standing import Standing
@@ -101,7 +103,7 @@ def open_review(
     write: bool = False,
     folder: Path | None = None,
     groups: Mapping[str, Mapping[str, str]] | None = None,
-    outliers: Iterable[ItemKey] = (),
+    limits: QALimits | None = None,
 ) -> Review:
     """Open the decisions about results.
 
@@ -115,8 +117,8 @@ def open_review(
         Where decisions are kept; `review/` beside the results if not given.
     groups : mapping, optional
         Wafer, site, dose and the like by image id, e.g. from a project's `images.csv`.
-    outliers : iterable of ItemKey
-        Regions that gates found unlike their neighbours.
+    limits : QALimits, optional
+        Say from where on a region's area is unlike the others of its image.
 
     Raises
     ------
@@ -138,12 +140,14 @@ def open_review(
     def read_outlines(image_id: str) -> dict[int, Outline]:
         return outlines_of(read_results(folders[image_id]).regions)
 
-    return Review(
-        [result.review_image((groups or {}).get(result.image_id)) for result in lot],
-        ReviewFolder(folder, write=write),
-        read_outlines,
-        outliers=outliers,
-    )
+    images = [result.review_image((groups or {}).get(result.image_id)) for result in lot]
+    asked = limits or QALimits()
+    outliers = [
+        key
+        for image in images
+        for key in image_outliers(ImageFigures(image.image_id), items_of(image), asked)
+    ]
+    return Review(images, ReviewFolder(folder, write=write), read_outlines, outliers=outliers)
 
 
 def open_reviews(lot: Sequence[ResultFolder]) -> dict[str, Review]:
@@ -188,7 +192,9 @@ def with_decisions(extraction: Extraction, review: Review) -> Extraction:
 
 def _decided(region: Region, standing: Standing) -> Region:
     if standing.replacement is None:
-        return replace(region, status=standing.status)
+        # What was decided about another outline waits for a person again.
+        needs_human = region.needs_human or bool(standing.reopened)
+        return replace(region, status=standing.status, needs_human=needs_human)
     new = standing.replacement
     return replace(
         region,

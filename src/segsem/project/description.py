@@ -18,6 +18,7 @@ FORMAT = "segsem-project"
 FORMAT_VERSION = 1
 
 _CONTROL = re.compile("[\x7f-\x9f]")
+_TABLE = re.compile(r"^[ \t]*\[[^\[\]]+\][ \t]*(#.*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,17 @@ def write_description(folder: Path, description: ProjectDescription) -> None:
         "models_before": list(description.models_before),
     }
     lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value not in ("", [])]
-    write_text(folder / FILE, "\n".join(lines) + "\n")
+    write_text(folder / FILE, "\n".join(lines) + "\n" + _tables(folder / FILE))
+
+
+def _tables(path: Path) -> str:
+    """Tables that the user wrote into the file, such as `[qa]`: they stay as they are."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+    begin = _TABLE.search(text)
+    return "" if begin is None else "\n" + text[begin.start() :].rstrip("\n") + "\n"
 
 
 def _toml(value: str | int | list[str]) -> str:
