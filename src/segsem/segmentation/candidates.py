@@ -10,6 +10,7 @@ from skimage.measure import label as label_pieces
 from segsem.core.params import SauvolaParams
 from segsem.core.types import FloatImage, LabelArray, MaskArray
 from segsem.segmentation.cleaning import CleaningRules, speck_area_px
+from segsem.segmentation.edge_only import rim_field
 from segsem.segmentation.evidence import EdgeField, edge_field
 from segsem.segmentation.sauvola import margin, smooth
 from segsem.segmentation.scale import FeatureScale
@@ -70,13 +71,18 @@ def find_candidates(
     smoothed = smooth(grey, sigma)
     window = params.window_px or scale.window_px
     flattened = np.minimum(smoothed, scale.ceiling)
-    field = margin(flattened, window | 1, params.k, scale.bright, scale.bright_share)
+    bright = scale.bright or scale.rims is not None  # rims are bright, whatever the features
+    field = margin(flattened, window | 1, params.k, bright, scale.bright_share)
+    if scale.rims is not None:
+        field = rim_field(field, scale.rims, scale.bright)
     mask = field > 0
-    contrast = _contrast(flattened, mask)
+    contrast = scale.rims.contrast if scale.rims is not None else _contrast(flattened, mask)
     del flattened
     edges = edge_field(smoothed, sigma, noise, contrast, scale.bright)
+    # A hole may be as narrow as the features are, however broad the gaps between them.
+    narrow_px = min(scale.feature_width_px, scale.gap_width_px)
     rules = CleaningRules(
-        min_area_px or speck_area_px(scale.feature_width_px), speck_area_px(scale.gap_width_px)
+        min_area_px or speck_area_px(scale.feature_width_px), speck_area_px(narrow_px)
     )
     cleaned, dropped = rules.clean(mask, edges)
     # In place: beside a large image there is no room for many of its size.

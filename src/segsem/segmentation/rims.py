@@ -20,6 +20,10 @@ MIN_GAIN = 1.1
 
 BINS = 128
 
+LEAST_VARIANCE = 1.0
+"""Grey levels²: nobody sees more of a phase's evenness. Without it, the lower an image free of
+noise is cut, the better its phases are told apart, down to nothing."""
+
 
 def rim_ceiling(smoothed: FloatImage) -> float:
     """Grey level at which to cut off rims; the image's maximum where there are none.
@@ -68,7 +72,7 @@ def _separability(grey: FloatImage) -> float:
     bright, dark = grey[mask], grey[~mask]
     within = share * float(bright.var()) + (1 - share) * float(dark.var())
     between = share * (1 - share) * float(bright.mean() - dark.mean()) ** 2
-    return between / max(within, 1e-9)
+    return between / (within + LEAST_VARIANCE)
 
 
 def smoothed_noise(noise: float, sigma_px: float) -> float:

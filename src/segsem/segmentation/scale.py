@@ -13,6 +13,7 @@ from skimage.measure import label, perimeter_crofton, regionprops
 from segsem.core.params import Tone
 from segsem.core.types import FloatImage, LabelArray, MaskArray
 from segsem.segmentation.cleaning import area_by_label
+from segsem.segmentation.edge_only import RimScene, find_rim_scene
 from segsem.segmentation.rims import rim_ceiling, smoothed_noise
 from segsem.segmentation.sauvola import margin, smooth
 
@@ -58,6 +59,8 @@ class FeatureScale:
         Grey level (of the smoothed image) at which bright rims are cut off.
     window_px : int
         Odd Sauvola window: more than a feature and its gap.
+    rims : RimScene or None
+        Where nothing but bright rims tells features and gaps apart.
     """
 
     bright: bool
@@ -67,6 +70,7 @@ class FeatureScale:
     smooth_px: float
     ceiling: float
     window_px: int
+    rims: RimScene | None = None
 
     @property
     def feature_width_px(self) -> float:
@@ -96,6 +100,9 @@ def estimate_scale(grey: FloatImage, noise: float, tone: Tone) -> FeatureScale |
     FeatureScale or None
         None where the image shows no two phases at all.
     """
+    rims = find_rim_scene(grey, noise)
+    if rims is not None:
+        return _scale_of_rims(rims, tone)
     best: _Trial | None = None
     for sigma in SMOOTHINGS_PX:
         trial = _try_smoothing(grey, noise, sigma)
@@ -110,6 +117,24 @@ def estimate_scale(grey: FloatImage, noise: float, tone: Tone) -> FeatureScale |
     if best is None or best.contrast_noise < MIN_CONTRAST_NOISE:
         return None
     return _measure(best, tone)
+
+
+def _scale_of_rims(rims: RimScene, tone: Tone) -> FeatureScale:
+    widths = phase_widths(rims.material)
+    return FeatureScale(
+        bright=_is_bright(rims.material, widths, tone),
+        bright_width_px=widths[0],
+        dark_width_px=widths[1],
+        bright_share=rims.rim_share,
+        smooth_px=rims.smooth_px,
+        ceiling=float("inf"),
+        window_px=window_for(*widths, rims.material.shape),
+        rims=rims,
+    )
+
+
+def _is_bright(mask: MaskArray, widths_px: tuple[float, float], tone: Tone) -> bool:
+    return guess_bright(mask, widths_px) if tone is Tone.AUTO else tone is not Tone.DARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +172,7 @@ def _measure(trial: _Trial, tone: Tone) -> FeatureScale | None:
         return None
     widths = phase_widths(mask)
     return FeatureScale(
-        bright=tone is not Tone.DARK if tone is not Tone.AUTO else guess_bright(mask, widths),
+        bright=_is_bright(mask, widths, tone),
         bright_width_px=widths[0],
         dark_width_px=widths[1],
         bright_share=share,
