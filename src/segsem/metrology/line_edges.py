@@ -10,7 +10,7 @@ import shapely
 
 from segsem.core.contour import Contour, PointFlag
 from segsem.core.coordinates import nm_per_px_along, normal_rc_to_nm, rc_to_nm, unit
-from segsem.core.types import FloatArray, PointsXY
+from segsem.core.types import FloatArray, MaskArray, PointsXY
 from segsem.metrology.measured import MeasuredImage
 
 LEAST_PX = 96
@@ -24,8 +24,8 @@ TURN = np.cos(np.radians(25.0))
 END_PX = 12.0
 """Left out at both ends, where the edge bends or the border cuts profiles."""
 
-MOST_LOST = 0.05
-"""Share of points that the image need not have placed; they are bridged."""
+MOST_GAP_PX = 4.0
+"""Shorter gaps, where the image placed no point, are bridged; an edge ends at longer ones."""
 
 CURVED = 3.0
 """An edge whose bow is more than this many times its roughness is no straight one."""
@@ -124,7 +124,8 @@ def _straight_runs(contour: Contour) -> list[tuple[int, int]]:
     else:
         begin, order = 0, np.arange(count)
     path = points[order]
-    kept = shapely.get_coordinates(shapely.simplify(shapely.linestrings(path), STRAIGHT_PX, False))
+    line = shapely.linestrings(path)
+    kept = shapely.get_coordinates(shapely.simplify(line, STRAIGHT_PX, preserve_topology=False))
     places, at = [], 0
     for vertex in kept:
         at += int(np.flatnonzero(np.all(path[at:] == vertex, axis=1))[0])
@@ -156,10 +157,9 @@ def _line_edge(
     at = (points - origin) @ along
     deviation = (points - origin) @ np.array([along[1], -along[0]])
     inner = (at > at.min() + END_PX * pixel) & (at < at.max() - END_PX * pixel)
-    lost = float(np.mean(~usable[inner])) if inner.any() else 1.0
-    if lost > MOST_LOST or inner.sum() < LEAST_PX:
+    own = _longest_stretch(at, inner & usable, MOST_GAP_PX * pixel)
+    if len(own) < LEAST_PX:
         return None
-    own = inner & usable
     grid = _even(at[own])
     values = deviation[own][_nearest(at[own], grid)]
     if _is_bowed(values, pixel):
@@ -186,6 +186,16 @@ def _fitted_line(points: PointsXY, outward: FloatArray) -> tuple[FloatArray, Flo
     if np.array([along[1], -along[0]]) @ outward < 0:
         along = -along
     return middle, np.asarray(unit(along))
+
+
+def _longest_stretch(
+    at: FloatArray, usable: MaskArray, most_gap: float
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return the points, in order, of the longest stretch without a gap."""
+    own = np.flatnonzero(usable)
+    own = own[np.argsort(at[own], kind="stable")]
+    breaks = np.flatnonzero(np.diff(at[own]) > most_gap) + 1
+    return np.asarray(max(np.split(own, breaks), key=len), dtype=np.int64)
 
 
 def _even(at: FloatArray) -> FloatArray:

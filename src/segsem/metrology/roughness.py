@@ -17,6 +17,7 @@ from segsem.core.types import FloatArray
 from segsem.metrology.line_edges import LineEdge, facing_pairs, find_line_edges
 from segsem.metrology.measured import MeasuredImage
 from segsem.metrology.spectrum import (
+    HURST_RANGE,
     RoughnessFit,
     Spectrum,
     detrended,
@@ -107,9 +108,11 @@ class Roughness:
 
     @property
     def hurst(self) -> float:
-        """Hurst exponent; NaN where the data do not tell it."""
-        known = self.fit is not None and self.fit.hurst_error <= UNSURE * self.fit.hurst
-        return self.fit.hurst if self.fit is not None and known else float("nan")
+        """Hurst exponent; NaN where the data do not tell it, or the fit ran into its limits."""
+        if self.fit is None or self.fit.hurst_error > UNSURE * self.fit.hurst:
+            return float("nan")
+        low, high = HURST_RANGE
+        return self.fit.hurst if low + 0.01 < self.fit.hurst < high - 0.01 else float("nan")
 
 
 def measure_roughness(image: MeasuredImage) -> list[Roughness]:
@@ -260,6 +263,8 @@ def _warnings(found: Roughness, noise_share: float) -> list[str]:
                 f"edges of {length:.0f} nm are shorter than {LONG_EDGE:g} correlation lengths "
                 f"({xi:.1f} nm): slow roughness is missing, sigma is too small"
             )
+    if not np.isfinite(found.hurst):
+        told.append("the data do not tell the Hurst exponent")
     if noise_share > MOST_NOISE:
         told.append(f"{100 * noise_share:.0f} % of the measured variance is noise")
     return told

@@ -117,7 +117,10 @@ def sampled_palasantzas(
     for fold in range(1, ALIASES + 1):
         for sign in (-1.0, 1.0):
             total = total + palasantzas(frequency + sign * fold / step, sigma, xi, hurst)
-    return total
+    # The folds beyond are a power law: their sum is its integral, nearly.
+    last = (ALIASES + 0.5) / step
+    beyond = palasantzas(np.array([last]), sigma, xi, hurst) * last * step / hurst
+    return np.asarray(total + beyond)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,11 +194,11 @@ def _roughness_rows(one: ImageMeasures) -> Iterable[list[Cell]]:
                 rough.hurst, fit.hurst_error if told[1] else nowhere, fit.sigma_nm,
             ]  # fmt: skip
         step = rough.spectrum.step_nm
-        points = sum(edge.points for edge in rough.edges)
-        length = sum(edge.length_nm for edge in rough.edges)
+        edges, length = rough.spectrum.edges, rough.spectrum.length_nm * rough.spectrum.edges
+        points = round(length / step)
         mean = float(np.mean([edge.mean_nm for edge in rough.edges]))
         yield [
-            one.image_id, rough.kind, "all", "all", len(rough.edges), points, length, step, mean,
+            one.image_id, rough.kind, "all", "all", edges, points, length, step, mean,
             rough.biased_nm, 3 * rough.biased_nm, rough.unbiased_nm, 3 * rough.unbiased_nm,
             rough.unbiased_error_nm, rough.noise_nm, *of_fit, *definition,
             "; ".join(rough.warnings),
