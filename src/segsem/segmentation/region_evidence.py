@@ -34,6 +34,7 @@ FIELD_AT_PX = 3.0
 NOISE_HALF = 4.0
 MOVE_PX = 2.0
 BLUR_PX = 4.0
+MOST_BLUR_PX = 20.0
 SIGMA_PX = 0.3
 ROOM = 4.0
 """Edges this many times nearer to each other than their blur shift each other."""
@@ -151,7 +152,7 @@ def region_evidence(region: Region, around: Surroundings) -> dict[str, float]:
     z = _low(points.contrast) / max(around.noise, 1e-6)
     moved = float(np.quantile(np.abs(points.shift_px - around.shift_px), 0.95))
     piece, leftover = _same_piece(region, around)
-    blur = float(np.median(points.contrast / np.maximum(points.slope, 1e-3))) / _RISE
+    blur = _blur_px(points)
     width = 2.0 * region.area_px / max(points.all_px, 1.0)
     sigma = points.sigma_px[np.isfinite(points.sigma_px)]
     figures = {
@@ -225,6 +226,14 @@ class _Points:
     def length_px(self) -> float:
         """Length that the points stand for."""
         return len(self.contrast) * self.step_px
+
+
+def _blur_px(points: _Points) -> float:
+    """Blur of the edge from its height over its slope; where it does not rise, as bad as any."""
+    rises = (points.contrast > 0) & (points.slope > 0)
+    blur = np.full(len(rises), MOST_BLUR_PX)
+    blur[rises] = points.contrast[rises] / points.slope[rises] / _RISE
+    return float(min(np.median(blur), MOST_BLUR_PX))
 
 
 def _median(values: list[FloatArray]) -> float:
