@@ -62,11 +62,21 @@ def write_message(stream: BinaryIO, message: Message) -> None:
             msg = f"Expected array {name!r} to be uint8, bool or float32, but got {dtype}"
             raise ProtocolError(msg)
     header = json.dumps({**message.header, _ARRAYS: listed}).encode()
-    stream.write(_PREFIX.pack(MAGIC, len(header)))
-    stream.write(header)
+    _write_all(stream, _PREFIX.pack(MAGIC, len(header)))
+    _write_all(stream, header)
     for array in arrays.values():
-        stream.write(array.reshape(-1).view(np.uint8).data)
+        _write_all(stream, array.reshape(-1).view(np.uint8).data)
     stream.flush()
+
+
+def _write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of it, also where standard streams are not buffered (PYTHONUNBUFFERED).
+
+    A process that is stopped and goes on (Ctrl+Z) then writes a part, and says how much it was.
+    """
+    rest = memoryview(data)
+    while len(rest):
+        rest = rest[stream.write(rest) :]
 
 
 def read_message(stream: BinaryIO) -> Message | None:

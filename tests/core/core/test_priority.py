@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from segsem.core.priority import NICENESS
+from segsem.core.priority import ENGINE_NICENESS, NICENESS
 
 REPORT = """
 import os, subprocess, sys
@@ -32,3 +32,11 @@ def test_a_process_and_its_children_step_back_and_never_forward(already: int) ->
 
     own, child, spins = done.stdout.split()
     assert (int(own), int(child), spins) == (niceness, niceness, "0")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="priorities are classes there")
+def test_the_engine_steps_aside_and_less_far_than_long_work() -> None:
+    script = "import os; from segsem.core import priority as p; p.step_aside(); print(os.nice(0))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == max(ENGINE_NICENESS, os.nice(0))
+    assert 0 < ENGINE_NICENESS < NICENESS

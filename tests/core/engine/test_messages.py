@@ -70,3 +70,19 @@ def test_views_cross_as_they_look() -> None:
     read = read_message(stream)
     assert read is not None
     np.testing.assert_array_equal(read.arrays["x"], view)
+
+
+class Hesitant(io.BytesIO):
+    """Takes a part of what it is given, as an unbuffered pipe does when its process is stopped."""
+
+    def write(self, data: object) -> int:
+        return super().write(bytes(data)[:7])  # type: ignore[call-overload]
+
+
+def test_all_is_written_where_a_stream_takes_only_parts() -> None:
+    stream = Hesitant()
+    write_message(stream, Message({"a": 1}, {"image": np.arange(100, dtype=np.uint8)}))
+    stream.seek(0)
+    found = read_message(stream)
+    assert found is not None
+    np.testing.assert_array_equal(found.arrays["image"], np.arange(100))
