@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from segsem import __version__
 from segsem.core.exceptions import CalibrationError, ExportError
@@ -31,8 +33,8 @@ LAYOUT_JSON = "contours.layout.json"
 
 ALL_LAYOUT_FORMATS = (LayoutFormat.OASIS, LayoutFormat.GDSII)
 
-Source = Extraction | Path | str
-"""A result, or the folder that it was written to."""
+Source = Extraction | Path | str | Callable[[], Extraction]
+"""A result, the folder that it was written to, or what reads it."""
 
 
 def write_layouts(
@@ -51,8 +53,8 @@ def write_layouts(
 
     Parameters
     ----------
-    sources : sequence of Extraction or path
-        Results, or result folders.
+    sources : sequence of Extraction, path or callable
+        Results, result folders, or what reads a result.
     out : path
         Folder of `contours.oas` and `contours.gds`.
     formats : sequence of LayoutFormat
@@ -81,7 +83,7 @@ def write_layouts(
     report = _Report()
     written: list[Path] = []
     if len(sources) == 1 and not isinstance(sources[0], Extraction):
-        sources = [read_results(sources[0])]  # once for all formats
+        sources = [_loaded(sources[0])]  # once for all formats
     for layout_format in formats:
         path = out / f"{LAYOUT_STEM}.{layout_format.value}"
         cells = _cells(sources, layout_format, options, report, skip_refused)
@@ -113,7 +115,8 @@ def layout_cell(
         If regions wait for a decision, or the format cannot hold a contour.
     """
     chosen = select_regions(extraction, only_accepted=options.only_accepted)
-    cell = build_cell(chosen, options.layer_map, options.dbu_nm)
+    place = options.places.get(extraction.image_id)
+    cell = build_cell(chosen, options.layer_map, options.dbu_nm, place)
     if not options.allow_needs_human:
         undecided = [r.region_id for r in chosen.regions if is_undecided(r)]
         check_decided(extraction.image_id, undecided)
@@ -135,7 +138,7 @@ def _cells(
     skip_refused: bool,
 ) -> Iterator[CellGeometry]:
     for source in sources:
-        extraction = source if isinstance(source, Extraction) else read_results(source)
+        extraction = _loaded(source)
         try:
             cell = layout_cell(extraction, layout_format, options)
         except (CalibrationError, ExportError) as error:
@@ -153,6 +156,12 @@ def _cells(
         yield cell
 
 
+def _loaded(source: Source) -> Extraction:
+    if isinstance(source, Extraction):
+        return source
+    return source() if callable(source) else read_results(source)
+
+
 def _cell_record(extraction: Extraction, name: str, options: LayoutOptions) -> dict[str, Any]:
     chosen = select_regions(extraction, only_accepted=options.only_accepted)
     exported = {region.region_id for region in chosen.regions}
@@ -162,8 +171,9 @@ def _cell_record(extraction: Extraction, name: str, options: LayoutOptions) -> d
         "image_id": extraction.image_id,
         "pixel_size_nm": plain_json(extraction.pixel_size_nm),
         "pixel_size_source": extraction.pixel_size_source,
-        "edge_definition": plain_json(_edge_definition(provenance)),
-        "offset_nm": 0.0,
+        "frame": "design" if extraction.image_id in options.places else "image",
+        "edge_definition": plain_json(edge_definition(provenance)),
+        "offset_nm": mean_offset_nm(chosen),
         "model": plain_json(provenance.get("model")),
         "regions": len(exported),
         "regions_left_out": [
@@ -173,10 +183,22 @@ def _cell_record(extraction: Extraction, name: str, options: LayoutOptions) -> d
     }
 
 
-def _edge_definition(provenance: Mapping[str, Any]) -> Any:
+def edge_definition(provenance: Mapping[str, Any]) -> Any:
+    """Give how edges were placed, as the provenance says it; None where it does not."""
     params = provenance.get("params")
     from_params = params.get("edge") if isinstance(params, Mapping) else None
     return provenance.get("edge_definition", from_params)
+
+
+def mean_offset_nm(extraction: Extraction) -> float:
+    """Mean over all points of the calibrated offset that was applied, outwards positive."""
+    offsets = [
+        contour.offset_nm
+        for region in extraction.regions
+        for contour in region.contours
+        if contour.offset_nm is not None
+    ]
+    return round(float(np.mean(np.concatenate(offsets))), 6) if offsets else 0.0
 
 
 def _layout_record(files: list[Path], options: LayoutOptions, report: _Report) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from segsem.export.layer_map import (
     contour_name,
 )
 from segsem.export.selection import check_pixel_size, is_undecided
+from segsem.layout.registration import Place
 
 PointsDbu = npt.NDArray[np.int64]
 """(N, 2) points as (x, y) in database units, y up."""
@@ -77,7 +78,9 @@ def cell_name(image_id: str) -> str:
     return f"{legal}_{digest[:_HASH_LENGTH]}"
 
 
-def build_cell(extraction: Extraction, layer_map: LayerMap, dbu_nm: float) -> CellGeometry:
+def build_cell(
+    extraction: Extraction, layer_map: LayerMap, dbu_nm: float, place: Place | None = None
+) -> CellGeometry:
     """Turn an extraction into a cell.
 
     Parameters
@@ -88,6 +91,8 @@ def build_cell(extraction: Extraction, layer_map: LayerMap, dbu_nm: float) -> Ce
         Layers and datatypes.
     dbu_nm : float
         Database unit in nm.
+    place : Place, optional
+        Where in a design the image lies: the cell is in the design's coordinates then.
 
     Returns
     -------
@@ -102,7 +107,7 @@ def build_cell(extraction: Extraction, layer_map: LayerMap, dbu_nm: float) -> Ce
         If a contour does not fit into 32-bit coordinates, or is too small for the database unit.
     """
     pixel_size_nm = check_pixel_size(extraction.image_id, extraction.pixel_size_nm)
-    builder = _CellBuilder(extraction, pixel_size_nm, layer_map, dbu_nm)
+    builder = _CellBuilder(extraction, pixel_size_nm, layer_map, dbu_nm, place)
     return CellGeometry(cell_name(extraction.image_id), extraction.image_id, builder.shapes())
 
 
@@ -113,11 +118,13 @@ class _CellBuilder:
         pixel_size_nm: PixelSize,
         layer_map: LayerMap,
         dbu_nm: float,
+        place: Place | None,
     ) -> None:
         self._extraction = extraction
         self._pixel_size_nm = pixel_size_nm
         self._layers = layer_map
         self._dbu_nm = dbu_nm
+        self._place = place
 
     def shapes(self) -> tuple[Shape, ...]:
         height, width = self._extraction.shape
@@ -161,6 +168,8 @@ class _CellBuilder:
     def _to_dbu(self, points_rc: PointsRC, closed: bool) -> PointsDbu:
         extraction = self._extraction
         points_nm = rc_to_nm(points_rc, extraction.shape[0], self._pixel_size_nm)
+        if self._place is not None:
+            points_nm = self._place.to_design(points_nm)
         scaled = np.rint(points_nm / self._dbu_nm)
         # Written so that NaN is refused too.
         if not np.all(np.abs(scaled) <= _HIGHEST_COORDINATE):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segsem.core.contour import SOURCE_CODES, Contour, PointFlag
+from segsem.core.contour import SOURCE_CODES, Contour, PointFlag, Region
 from segsem.core.coordinates import (
     arc_length_px,
     nm_per_px_along,
@@ -92,13 +92,7 @@ def _look_ahead(extractions: Iterable[Extraction]) -> tuple[Iterable[Extraction]
 
 
 def _contour_text(head: str, contour: Contour, extraction: Extraction, with_raw: bool) -> str:
-    # The nm columns follow from the px columns as written, so that a file that is read and
-    # written again stays the same.
-    contour = replace(
-        contour,
-        vertices_rc=np.round(contour.vertices_rc, _PX_DECIMALS),
-        sigma_px=np.round(contour.sigma_px, _PX_DECIMALS),
-    )
+    contour = _as_written(contour)
     n_points = len(contour)
     shape_flags = f"{int(contour.is_hole)},{int(contour.closed)}"
     columns: list[Sequence[str]] = [
@@ -117,6 +111,35 @@ def _pixel_columns(contour: Contour) -> list[list[str]]:
     x_px, y_px = rc_to_xy_px(contour.vertices_rc).T
     x_raw_px, y_raw_px = rc_to_xy_px(contour.raw_vertices_rc).T
     return [_decimals(v, _PX_DECIMALS) for v in (x_px, y_px, x_raw_px, y_raw_px, contour.sigma_px)]
+
+
+def contour_columns(
+    extraction: Extraction, region: Region, contour: Contour
+) -> dict[str, list[str]]:
+    """Give the columns of one contour by name, as the texts that the table holds."""
+    contour = _as_written(contour)
+    n_points = len(contour)
+    head = [extraction.image_id, str(region.region_id), str(contour.contour_id)]
+    shape = [str(int(contour.is_hole)), str(int(contour.closed))]
+    columns: list[list[str]] = [
+        *([text] * n_points for text in head),
+        [str(point) for point in range(n_points)],
+        *([text] * n_points for text in shape),
+        *_pixel_columns(contour),
+        *_nm_columns(contour, extraction.shape[0], extraction.pixel_size_nm),
+        *_evidence_columns(contour, extraction.pixel_size_nm),
+    ]
+    return dict(zip(COLUMNS, columns, strict=True))
+
+
+def _as_written(contour: Contour) -> Contour:
+    # The nm columns follow from the px columns as written, so that a file that is read and
+    # written again stays the same.
+    return replace(
+        contour,
+        vertices_rc=np.round(contour.vertices_rc, _PX_DECIMALS),
+        sigma_px=np.round(contour.sigma_px, _PX_DECIMALS),
+    )
 
 
 def _nm_columns(

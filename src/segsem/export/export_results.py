@@ -1,145 +1,104 @@
-"""`export_results`: from result folders to what an OPC flow takes in."""
+"""`export_results`: from reviewed results to what an OPC flow takes in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from segsem.core.exceptions import ExportError, UsageError
-from segsem.export.batch_layout import write_layouts
+from segsem.core.extraction import Extraction
+from segsem.export.batch_layout import mean_offset_nm, write_layouts
 from segsem.export.contours_csv import write_contours_csv
-from segsem.export.layout import LayoutFormat, LayoutOptions
-from segsem.export.outputs import CSV, LAYOUT_FORMATS
-from segsem.export.regions_json import RegionsFile, read_regions_json
-from segsem.export.results import CONTOURS_CSV, REGIONS_JSON, find_results, read_results
-from segsem.export.selection import (
-    check_decided,
-    check_pixel_size,
-    is_exported,
-    is_undecided,
-    select_regions,
+from segsem.export.geojson import write_geojson
+from segsem.export.job import (
+    GEOJSON,
+    PARQUET,
+    ExportJob,
+    ExportOptions,
+    check_target,
 )
+from segsem.export.manifest import MANIFEST, files_of, write_manifest
+from segsem.export.outputs import CSV
+from segsem.export.parquet import write_parquet
+from segsem.export.point_columns import ColumnTemplate, write_point_table
+from segsem.export.results import CONTOURS_CSV
+from segsem.export.staging import staged
 
-EXPORT_FORMATS = (*LAYOUT_FORMATS, CSV)
-
-_MOST_LISTED = 5
+CONTOURS_PARQUET = "contours.parquet"
+CONTOURS_GEOJSON = "contours.geojson"
 
 
 def export_results(
-    results: Sequence[Path | str],
-    out: Path | str,
-    *,
-    formats: Sequence[str] = EXPORT_FORMATS,
-    options: LayoutOptions | None = None,
+    results: Sequence[Path | str], out: Path | str, options: ExportOptions | None = None
 ) -> list[Path]:
     """Export reviewed results: one layout and one point table for all images.
 
-    Every image is checked before anything is written. Rejected regions are left out.
+    Everything is checked before anything is written; the files appear together or not at all.
+    Decisions of the review beside the results hold; rejected regions are left out. Where the
+    images are registered to a design, cells lie in its coordinates.
 
     Parameters
     ----------
     results : sequence of path
         Result folders, or folders that hold them.
     out : path
-        Folder for the export; not one of the results.
-    formats : sequence of str
-        Out of `oas`, `gds`, `csv`.
-    options : LayoutOptions, optional
-        How to write; `only_accepted` and `allow_needs_human` hold for the point table too.
+        Folder for the export; not one of the results. Files of an earlier export go.
+    options : ExportOptions, optional
+        How to export.
 
     Returns
     -------
     list of Path
-        The files.
+        The files; `manifest.json` last.
 
     Raises
     ------
     UsageError
-        If a format is unknown, or the export would overwrite results.
+        If a format is unknown or cannot be written here, or the export would overwrite results.
     InputError
         If a result cannot be read.
     CalibrationError
-        If a layout is asked for and a pixel size is unknown.
+        If a format in nm is asked for and a pixel size is unknown.
     ExportError
         If regions wait for a decision, or a file cannot be written.
     """
-    out = Path(out)
-    options = options or LayoutOptions()
-    layouts = _layout_formats(formats)
-    folders = [folder for root in results for folder in find_results(root)]
-    if (out / REGIONS_JSON).exists() or out.resolve() in {folder.resolve() for folder in folders}:
-        msg = f"Expected a folder for the export, but {out} holds results: choose another one"
-        raise UsageError(msg)
-    _check([read_regions_json(folder / REGIONS_JSON) for folder in folders], layouts, options)
+    return export_job(ExportJob.open(results, options), Path(out))
+
+
+def export_job(job: ExportJob, out: Path) -> list[Path]:
+    """Export what was opened; see `export_results`."""
+    check_target(out, job.lot)
+    job.check()
+    with staged(out, [*files_of(out / MANIFEST), MANIFEST]) as folder:
+        written = _write(job, folder)
+        offsets = {result.image_id: mean_offset_nm(job.chosen(result)) for result in job.lot}
+        write_manifest(folder, job, offsets)
+    return [out / path.name for path in [*written, folder / MANIFEST]]
+
+
+def _write(job: ExportJob, folder: Path) -> list[Path]:
+    options = job.options
+    places = options.layout.places
     written: list[Path] = []
-    if CSV in formats:
-        table = out / CONTOURS_CSV
-        write_contours_csv(
-            table,
-            (
-                select_regions(read_results(folder), only_accepted=options.only_accepted)
-                for folder in folders
-            ),
-        )
-        written.append(table)
-    if layouts:
-        written += write_layouts(folders, out, formats=layouts, options=options)
+    template = options.columns or ColumnTemplate.default(design=bool(places))
+    if CSV in options.formats:
+        path = folder / CONTOURS_CSV
+        if options.columns is None and not places:
+            write_contours_csv(path, _extractions(job))
+        else:
+            write_point_table(path, _extractions(job), template, places)
+        written.append(path)
+    if PARQUET in options.formats:
+        write_parquet(folder / CONTOURS_PARQUET, _extractions(job), template, places)
+        written.append(folder / CONTOURS_PARQUET)
+    if GEOJSON in options.formats:
+        write_geojson(folder / CONTOURS_GEOJSON, _extractions(job), places)
+        written.append(folder / CONTOURS_GEOJSON)
+    if options.layouts:
+        sources = [partial(job.read, result) for result in job.lot]
+        written += write_layouts(sources, folder, formats=options.layouts, options=options.layout)
     return written
 
 
-def _layout_formats(formats: Sequence[str]) -> list[LayoutFormat]:
-    unknown = [name for name in formats if name not in EXPORT_FORMATS]
-    if unknown or not formats:
-        got = repr(unknown[0]) if unknown else "none"
-        msg = f"Expected formats out of {', '.join(EXPORT_FORMATS)}, but got {got}"
-        raise UsageError(msg)
-    return [f for f in LayoutFormat if f.value in formats]
-
-
-def _check(
-    records: Sequence[RegionsFile], layouts: Sequence[LayoutFormat], options: LayoutOptions
-) -> None:
-    seen: set[str] = set()
-    for record in records:
-        if record.image_id in seen:
-            msg = f"Expected one result for each image, but {record.image_id} occurs twice"
-            raise ExportError(msg)
-        seen.add(record.image_id)
-        if layouts:
-            check_pixel_size(record.image_id, record.pixel_size_nm)
-    if options.only_accepted and not any(
-        is_exported(region, only_accepted=True) for record in records for region in record.regions
-    ):
-        msg = (
-            "Expected accepted or corrected regions, but no region of these results was accepted: "
-            "review them first, or export without --only accepted"
-        )
-        raise ExportError(msg)
-    if not options.allow_needs_human:
-        _check_decisions(records, options)
-
-
-def _check_decisions(records: Sequence[RegionsFile], options: LayoutOptions) -> None:
-    waiting = {
-        record.image_id: ids for record in records if (ids := _undecided_ids(record, options))
-    }
-    if len(waiting) > 1:
-        listed = ", ".join(
-            f"{name} ({len(ids)})" for name, ids in list(waiting.items())[:_MOST_LISTED]
-        )
-        msg = (
-            f"Regions of {len(waiting)} images need a person's decision: {listed}"
-            f"{', ...' if len(waiting) > _MOST_LISTED else ''}. Decide in Review, export with "
-            "--only accepted, or override with --allow-needs-human"
-        )
-        raise ExportError(msg)
-    for name, ids in waiting.items():
-        check_decided(name, ids)
-
-
-def _undecided_ids(record: RegionsFile, options: LayoutOptions) -> list[int]:
-    return [
-        region.id
-        for region in record.regions
-        if is_undecided(region) and is_exported(region, only_accepted=options.only_accepted)
-    ]
+def _extractions(job: ExportJob) -> Iterator[Extraction]:
+    return (job.chosen(result) for result in job.lot)

@@ -8,7 +8,7 @@ a false edge.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +23,7 @@ from segsem.core.exceptions import ExportError, UsageError
 from segsem.core.files import atomic_path
 from segsem.export.cells import CellGeometry, PointsDbu, Shape
 from segsem.export.layer_map import LayerMap
+from segsem.layout.registration import Place
 
 GDS_MOST_VERTICES = 8190
 
@@ -54,6 +55,8 @@ class LayoutOptions:
         Write polygons above 8,190 vertices into GDSII, which not every program reads.
     layer_map : LayerMap
         Layers and datatypes.
+    places : mapping of image id to Place
+        Where images lie in a design: their cells are in its coordinates.
     vertices_per_file : int
         Beyond it a batch goes on in a further file, so that memory stays bounded.
     """
@@ -63,6 +66,7 @@ class LayoutOptions:
     only_accepted: bool = False
     allow_long_gds: bool = False
     layer_map: LayerMap = field(default_factory=LayerMap)
+    places: Mapping[str, Place] = field(default_factory=dict)
     vertices_per_file: int = 10_000_000
 
     def __post_init__(self) -> None:

@@ -20,8 +20,14 @@ from segsem.core.exceptions import (
 from segsem.core.extraction import Extraction
 from segsem.export.cells import cell_name
 from segsem.export.export_results import export_results
+from segsem.export.job import ExportOptions
 from segsem.export.layout import LayoutOptions
 from segsem.export.outputs import write_results
+
+
+def asked(*formats: str, **layout: object) -> ExportOptions:
+    options = ExportOptions(layout=LayoutOptions(**layout))
+    return replace(options, formats=formats) if formats else options
 
 
 def region_ids(path: Path) -> set[tuple[str, str]]:
@@ -44,6 +50,7 @@ def test_one_layout_and_one_table_for_all_images(tmp_path: Path, results: Path) 
         "contours.gds",
         "contours.layers.csv",
         "contours.layout.json",
+        "manifest.json",
     ]
     assert region_ids(tmp_path / "out" / "contours.csv") == {
         (image, region) for image in "ab" for region in "1274"
@@ -59,10 +66,9 @@ def test_the_table_holds_only_what_is_exported(
         replace(r, status=ReviewStatus.REJECTED) if r.needs_human else r for r in undecided.regions
     )
     write_results(replace(undecided, image_id="a", regions=regions), results)
-    export_results([results / "a"], tmp_path / "out", formats=["csv"])
+    export_results([results / "a"], tmp_path / "out", asked("csv"))
     assert region_ids(tmp_path / "out" / "contours.csv") == {("a", r) for r in "174"}
-    options = LayoutOptions(only_accepted=True)
-    export_results([results / "a"], tmp_path / "out", formats=["csv"], options=options)
+    export_results([results / "a"], tmp_path / "out", asked("csv", only_accepted=True))
     assert region_ids(tmp_path / "out" / "contours.csv") == {("a", "4")}
 
 
@@ -72,12 +78,12 @@ def test_undecided_regions_block_every_format(
     write_results(replace(undecided, image_id="b"), results)
     for formats in (["csv"], ["oas"]):
         with pytest.raises(ExportError, match=r"of b need.*\(2\)"):
-            export_results([results], tmp_path / "out", formats=formats)
+            export_results([results], tmp_path / "out", asked(*formats))
         assert not (tmp_path / "out").exists()
     write_results(replace(undecided, image_id="a"), results)
     with pytest.raises(ExportError, match=r"2 images need a person's decision: a \(1\), b \(1\)"):
         export_results([results], tmp_path / "out")
-    export_results([results], tmp_path / "out", options=LayoutOptions(allow_needs_human=True))
+    export_results([results], tmp_path / "out", asked(allow_needs_human=True))
     assert ("b", "2") in region_ids(tmp_path / "out" / "contours.csv")
 
 
@@ -88,15 +94,14 @@ def test_an_unknown_pixel_size_blocks_layouts_only(
     with pytest.raises(CalibrationError, match="of b"):
         export_results([results], tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    export_results([results], tmp_path / "out", formats=["csv"])
+    export_results([results], tmp_path / "out", asked("csv"))
 
 
 def test_nothing_accepted_is_no_empty_export(tmp_path: Path, uncalibrated: Extraction) -> None:
     pending = replace(uncalibrated, regions=uncalibrated.regions[:2])
     write_results(pending, tmp_path / "results")
-    options = LayoutOptions(only_accepted=True)
     with pytest.raises(ExportError, match="no region of these results was accepted"):
-        export_results([tmp_path / "results"], tmp_path / "out", formats=["csv"], options=options)
+        export_results([tmp_path / "results"], tmp_path / "out", asked("csv", only_accepted=True))
     assert not (tmp_path / "out").exists()
 
 
@@ -109,9 +114,9 @@ def test_results_are_never_overwritten(results: Path) -> None:
 
 def test_bad_calls(tmp_path: Path, results: Path) -> None:
     with pytest.raises(UsageError, match="png"):
-        export_results([results], tmp_path / "out", formats=["png"])
+        export_results([results], tmp_path / "out", asked("png"))
     with pytest.raises(UsageError, match="none"):
-        export_results([results], tmp_path / "out", formats=[])
+        export_results([results], tmp_path / "out", ExportOptions(formats=()))
     with pytest.raises(InputError, match="not a folder"):
         export_results([tmp_path / "nowhere"], tmp_path / "out")
     with pytest.raises(ExportError, match="a occurs twice"):
