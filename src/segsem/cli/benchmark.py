@@ -44,6 +44,8 @@ def register(app: typer.Typer) -> None:
     )
     group.command("encode")(encode)
     group.command("prompt")(prompt)
+    group.command("extract")(extract)
+    group.command("sauvola")(sauvola)
     group.command("gui")(gui)
     app.add_typer(group, name="benchmark")
 
@@ -88,11 +90,30 @@ def prompt(
     _run(module, function, (model, image, repeats, threads, device, precision), json)
 
 
+def extract(
+    repeats: Repeats = 7,
+    threads: Threads = None,
+    json: Output = None,
+) -> None:
+    """Extract an image of a hundred features; contour points per second of each edge method."""
+    _measure("extract", "benchmark_extract", (repeats, threads), json)
+
+
+def sauvola(repeats: Repeats = 21, json: Output = None) -> None:
+    """Threshold an image with ours and with scikit-image's Sauvola, in turns."""
+    _measure("sauvola", "benchmark_sauvola", (repeats,), json)
+
+
 def _run(module: str, function: str, values: tuple[Any, ...], json: Path | None) -> None:
-    # As in the engine, and before torch is loaded: threads that spin slow whoever else computes.
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     options = importlib.import_module(f"{_ROOM}.subject").Options(*values)
-    steps = getattr(importlib.import_module(f"{_ROOM}.{module}"), function)(options)
+    _measure(module, function, (options,), json)
+
+
+def _measure(module: str, function: str, values: tuple[Any, ...], json: Path | None) -> None:
+    # As in the engine, and before torch is loaded: threads that spin slow whoever else computes.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    steps = getattr(importlib.import_module(f"{_ROOM}.{module}"), function)(*values)
     report: Any = shown(steps)
     if json is not None:
         write_json(json, report.as_json())
@@ -104,11 +125,13 @@ def _show(report: Any) -> None:
     # Where nobody looks, rich takes 80 columns, and would break numbers in two.
     console.width = max(console.width, TABLE_WIDTH)
     facts, machine = report.facts, report.facts["machine"]
-    console.print(
-        f"{facts['model']} ({facts['weights']}), frame {facts['frame_px']} px, "
-        f"{facts['settings']['precision']}, {machine['threads']} threads, {machine['device']}: "
-        f"{machine['processor']}"
-    )
+    known = [str(facts[name]) for name in ("model", "weights") if name in facts]
+    if "frame_px" in facts:
+        known.append(f"frame {facts['frame_px']} px")
+    if "precision" in facts["settings"]:
+        known.append(facts["settings"]["precision"])
+    known += [f"{machine['threads']} threads", f"{machine['device']}: {machine['processor']}"]
+    console.print(", ".join(known))
     times = Table(
         Column("", no_wrap=True), "median ms", "quartiles ms", "processor ms", "n", box=None
     )
@@ -133,5 +156,5 @@ def _show(report: Any) -> None:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {part:.3g}" for name, part in value.items())
+        return ", ".join(f"{name.replace('_', ' ')} {part:.4g}" for name, part in value.items())
     return str(value)
