@@ -29,6 +29,14 @@ def rc_to_xy_px(points_rc: PointsRC) -> PointsXY:
     return np.asarray(points_rc, dtype=np.float64)[..., ::-1].copy()
 
 
+def rc_to_corner_xy_px(points_rc: PointsRC) -> PointsXY:
+    """Turn (row, column) into (x, y) in px from the outer corner of the first pixel, as COCO does.
+
+    The first pixel's centre is at (0.5, 0.5).
+    """
+    return rc_to_xy_px(points_rc) + 0.5
+
+
 def xy_px_to_rc(points_xy_px: PointsXY) -> PointsRC:
     """Swap (x, y) in px, y running down, into (row, column)."""
     return np.asarray(points_xy_px, dtype=np.float64)[..., ::-1].copy()

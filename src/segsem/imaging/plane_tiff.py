@@ -62,6 +62,22 @@ def read_plane(path: Path | str) -> npt.NDArray[np.generic]:
     return read_described_plane(path)[0]
 
 
+def plane_shape(path: Path | str) -> tuple[int, ...]:
+    """Read the shape of a TIFF's first page; nothing is decoded.
+
+    Raises
+    ------
+    InputError
+        If the file is not a TIFF.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            return tuple(int(size) for size in file.pages[0].shape)
+    except _DAMAGED as error:
+        msg = f"Cannot read {path} as a TIFF: {error}"
+        raise InputError(msg) from error
+
+
 def read_described_plane(path: Path | str) -> tuple[npt.NDArray[np.generic], str]:
     """Read a (H, W) array and its ImageDescription, empty where there is none.
 

@@ -162,6 +162,14 @@ class ImageTable:
         with self._lock:
             self.put(replace(self._rows[image_id], **values))
 
+    def remove(self, image_id: str) -> None:
+        """Take a row away; nothing happens where there is none."""
+        with self._lock:
+            row = self._rows.pop(image_id, None)
+            if row is not None:
+                self._by_hash.pop(row.sha256, None)
+                self._by_path.pop(self.path_of(row), None)
+
     def new_id(self, name: str, sha256: str) -> str:
         """Give an id that no row has: the name, with a part of the hash where it is taken."""
         stem = _ID.sub("-", name).strip(".-") or "image"

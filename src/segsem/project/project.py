@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import shutil
 import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -201,6 +202,21 @@ class Project:
         """
         self.store(image).mark(marks)
         self._take_marks(self.register(image).image_id, marks)
+
+    def forget(self, image_id: str) -> None:
+        """Take an image away with all that is kept of it: for one whose adding failed half-way.
+
+        The image's own file is never touched.
+        """
+        with self._guard:
+            store = self._stores.pop(image_id, None)
+            if store is not None:
+                store.close()
+            self.images.remove(image_id)
+            self.journal_path(image_id).unlink(missing_ok=True)
+            folder = self.annotation_folder(image_id)
+            if folder.is_dir():
+                shutil.rmtree(folder)
 
     def compact(self, image_id: str) -> None:
         """Bring an image's files up to date and cut its journal; takes long.
