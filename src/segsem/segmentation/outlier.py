@@ -18,7 +18,7 @@ MOST_HISTOGRAMS = 64
 """So many calibration images stand for all."""
 
 SLACK = 0.15
-"""A range reaches this share of its own length further than the images went."""
+"""A range reaches this share of its ends further than the images went."""
 
 HISTOGRAM_SLACK = 1.25
 """A histogram may lie this many times as far off as calibration images lie off each other."""
@@ -141,8 +141,7 @@ def familiar_of(looks: Sequence[Look]) -> Familiar:
         values = [value for look in looks if (value := getattr(look, name)) is not None]
         if values:
             low, high = min(values), max(values)
-            slack = SLACK * (high - low)
-            ranges[name] = (round(max(low - slack, 0.0), 4), round(high + slack, 4))
+            ranges[name] = (round((1 - SLACK) * low, 4), round((1 + SLACK) * high, 4))
     # Nearly no saturation in the calibration says nothing against a little of it.
     low, high = ranges["saturated_fraction"]
     ranges["saturated_fraction"] = (low, max(high, 0.02))
