@@ -155,18 +155,19 @@ def _find_rims(grey: FloatImage, noise: float) -> _Rims | None:
             return None
         level = float(threshold_otsu(smoothed))
         mask = smoothed > level
-        share = float(np.mean(mask))
-        if not RIM_SHARE[0] < share < RIM_SHARE[1]:
-            continue
         floor = float(np.median(smoothed[~mask]))
         contrast = float(np.median(smoothed[mask])) - floor
         ratio = contrast / max(smoothed_noise(noise, sigma), 1e-6)
-        if ratio < MIN_CONTRAST_NOISE or _mean_width(mask) > MAX_RIM_PX:
-            continue
-        best = _Rims(smoothed, mask, level, floor, contrast, sigma)
-        if ratio >= GOOD_CONTRAST_NOISE:
+        if ratio >= MIN_CONTRAST_NOISE and _are_thin(mask):
+            best = _Rims(smoothed, mask, level, floor, contrast, sigma)
+        if ratio >= GOOD_CONTRAST_NOISE:  # what is no rim now is none after more smoothing
             break
     return best
+
+
+def _are_thin(mask: MaskArray) -> bool:
+    share = float(np.mean(mask))
+    return RIM_SHARE[0] < share < RIM_SHARE[1] and _mean_width(mask) <= MAX_RIM_PX
 
 
 def _mean_width(mask: MaskArray) -> float:
