@@ -66,7 +66,7 @@ def draw_overlay(extraction: Extraction, image: npt.NDArray[np.uint8]) -> RGBIma
             draw_lines(canvas, [points], NEEDS_HUMAN_STYLE.rgb, BAND_WIDTHS * width)
     for region in regions:
         for contour in region.contours:
-            for source, line in _stretches(contour, _to_canvas(contour, scale)):
+            for source, line in stretches(contour, _to_canvas(contour, scale)):
                 style = SOURCE_STYLES[source]
                 draw_lines(canvas, split_into_dashes(line, style.dashes, width), style.rgb, width)
     legend = draw_legend(extraction, regions, canvas.shape[1], scale)
@@ -96,7 +96,20 @@ def _to_canvas(contour: Contour, scale: int) -> PointsXY:
     return np.vstack([points, points[:1]]) if contour.closed else points
 
 
-def _stretches(contour: Contour, line_xy: PointsXY) -> list[tuple[Source, PointsXY]]:
+def stretches(contour: Contour, line_xy: PointsXY) -> list[tuple[Source, PointsXY]]:
+    """Cut a contour where the method changes that it stands on.
+
+    Parameters
+    ----------
+    contour : Contour
+    line_xy : (K or K + 1, 2) array
+        Its points in any frame, the first repeated where it is closed.
+
+    Returns
+    -------
+    list of (Source, (M, 2) array)
+        In order; neighbours share a point.
+    """
     codes = contour.source_code
     if len(codes) < 2:
         return []
