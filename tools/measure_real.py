@@ -35,6 +35,7 @@ GRATINGS = ("S1_200kX", "S2_200kX")
 METHODS = ("half", "slope", "inverse")
 SILICON_NM = 1.655
 REACH_NM = 50.0
+PAD_PX = 16
 BINS_NM = (-50, -40, -30, -20, -10, 0, 10, 20, 30, 40, 50)
 
 
@@ -98,13 +99,13 @@ def design_of(png: Path, field_nm: tuple[float, float]) -> Design:
     grid, and registration fits what is left.
     """
     grey = np.asarray(Image.open(png).convert("L"), dtype=np.float64)
-    smooth = ndi.gaussian_filter(np.pad(grey > 127, 1).astype(np.float64), 2.0)
+    smooth = ndi.gaussian_filter(np.pad(grey > 127, PAD_PX).astype(np.float64), 2.0)
     height, width = grey.shape
     nm = (field_nm[1] / height, field_nm[0] / width)
     area = shapely.Polygon()
     for line in find_contours(smooth, 0.5):
         if len(line) > 8:
-            ring = rc_to_nm(line[:-1] - 1.0, height, nm)
+            ring = rc_to_nm(line[:-1] - PAD_PX, height, nm)
             area = area.symmetric_difference(shapely.Polygon(ring).buffer(0))
     return Design.from_area(area)
 
