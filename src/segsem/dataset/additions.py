@@ -224,7 +224,8 @@ def _add(project: Project, addition: Addition, name: str, done: list[_Done], add
             added.new_objects += int(masks.labels.max())
         else:
             added.unchanged += 1
-    project.mark(image, {"training": True})
+    if before is None or not before.training:
+        project.mark(image, {"training": True})
     added.image_ids.append(image_id)
     added.new_images += before is None
 

@@ -91,7 +91,8 @@ def _values(path: Path, shape: tuple[int, int]) -> tuple[npt.NDArray[np.integer]
     if array.max() > np.iinfo(np.int32).max:
         msg = f"{path} holds {array.max()}: expected labels of at most {np.iinfo(np.int32).max}"
         raise InputError(msg)
-    return array, is_ours
+    values: npt.NDArray[np.integer] = array.astype(array.dtype, copy=False)
+    return values, is_ours
 
 
 def _check_size(path: Path, found: tuple[int, ...], shape: tuple[int, int]) -> None:
