@@ -11,13 +11,14 @@ from pathlib import Path
 from segsem.core.contour import Contour, Region
 from segsem.core.exceptions import ExportError, InputError
 from segsem.core.extraction import Extraction
+from segsem.export.contours_csv_reader import read_contours_csv
 from segsem.export.regions_json import RegionsFile, read_regions_json
 from segsem.export.results import CONTOURS_CSV, REGIONS_JSON, find_results, read_results
 from segsem.review.folder import ReviewFolder, review_folder
 from segsem.review.gates import ImageFigures, image_outliers
 from segsem.review.item import ItemKey, ReviewImage, items_of
 from segsem.review.limits import QALimits
-from segsem.review.outline import Outline, outlines_of
+from segsem.review.outline import Outline, outline_of
 from segsem.review.review import Review
 from segsem.review.standing import Standing
 
@@ -126,9 +127,9 @@ def open_review(
         If results of several folders are given without saying where decisions are kept, or the
         decisions cannot be read.
     """
-    folders = {result.image_id: result.folder for result in lot}
+    results = {result.image_id: result for result in lot}
     if folder is None:
-        places = {review_folder(path) for path in folders.values()}
+        places = {review_folder(result.folder) for result in lot}
         if len(places) != 1:
             msg = (
                 "Expected results of one folder to review, but they lie in "
@@ -138,7 +139,7 @@ def open_review(
         folder = places.pop()
 
     def read_outlines(image_id: str) -> dict[int, Outline]:
-        return outlines_of(read_results(folders[image_id]).regions)
+        return _read_outlines(results[image_id])
 
     images = [result.review_image((groups or {}).get(result.image_id)) for result in lot]
     asked = limits or QALimits()
@@ -148,6 +149,13 @@ def open_review(
         for key in image_outliers(ImageFigures(image.image_id), items_of(image), asked)
     ]
     return Review(images, ReviewFolder(folder, write=write), read_outlines, outliers=outliers)
+
+
+def _read_outlines(result: ResultFolder) -> dict[int, Outline]:
+    contours: dict[int, list[Contour]] = {region.id: [] for region in result.record.regions}
+    for row in read_contours_csv(result.folder / CONTOURS_CSV, result.record.pixel_size_nm):
+        contours.setdefault(row.region_id, []).append(row.contour)
+    return {region_id: outline_of(found) for region_id, found in contours.items()}
 
 
 def open_reviews(lot: Sequence[ResultFolder]) -> dict[str, Review]:

@@ -151,4 +151,6 @@ class ReviewQueue:
         )
 
     def _is_shown(self, item: ReviewItem, wanted: QueueFilter) -> bool:
-        return wanted.shows(item, self._status_of(item.key), self._flags_of(item.key))
+        # Flags are worked out only where they are asked for: a queue may hold thousands.
+        flags = self._flags_of(item.key) if wanted.flags else frozenset()
+        return wanted.shows(item, self._status_of(item.key), flags)

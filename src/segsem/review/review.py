@@ -124,12 +124,20 @@ class Review:
         return sorted({step.reviewer for step in self._folder.ledger.done})
 
     def outlines(self, image_id: str) -> dict[int, Outline]:
-        """Simplified outlines of an image's regions, for thumbnails."""
+        """Simplified outlines of an image's regions, for thumbnails.
+
+        The first call for an image may read its contours: a viewer makes it beside its window,
+        or gives them with `know_outlines`, so that no decision waits for it.
+        """
         if image_id not in self._outlines:
             image = self.images[image_id]
             kept = self._folder.outlines(image_id, image.digest)
             self._outlines[image_id] = self._read_outlines(image_id) if kept is None else kept[0]
         return self._outlines[image_id]
+
+    def know_outlines(self, image_id: str, outlines: dict[int, Outline]) -> None:
+        """Take the outlines of an image's results from who has them in memory."""
+        self._outlines[image_id] = outlines
 
     def decide(
         self,
