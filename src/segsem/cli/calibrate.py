@@ -28,7 +28,7 @@ Model = Annotated[str, typer.Option(help="Model name, or folder of a model.")]
 def calibrate(
     model: Model = "segsem-nano",
     images: Annotated[
-        int | None, typer.Option(min=4, help="Synthetic images to calibrate on. [default: 150]")
+        int | None, typer.Option(min=4, help="Synthetic images to calibrate on. [default: 100]")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the images and faults.")] = None,
 ) -> None:
@@ -59,7 +59,7 @@ def calibrate(
 def check_confidence(
     model: Model = "segsem-nano",
     images: Annotated[
-        int | None, typer.Option(min=4, help="Synthetic images to test on. [default: 120]")
+        int | None, typer.Option(min=4, help="Synthetic images to test on. [default: 70]")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the images and faults.")] = None,
     out: Annotated[

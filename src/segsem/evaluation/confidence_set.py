@@ -18,11 +18,11 @@ CALIBRATION_PRESET = "calibration"
 CALIBRATION_SEED = 510_510_001
 """Of the split that models are calibrated on unless another is given."""
 
-CALIBRATION_IMAGES = 150
+CALIBRATION_IMAGES = 100
 TEST_SEED = 520_520_001
 """Of the split that figures are given for; nothing may be fitted to it."""
 
-TEST_IMAGES = 120
+TEST_IMAGES = 70
 
 
 def check_test_seed(seed: int, fitted_on: object) -> None:

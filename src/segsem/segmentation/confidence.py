@@ -24,8 +24,8 @@ POOR = 0.5
 """What is less likely right than wrong needs a person, whatever the threshold."""
 
 UNFAMILIAR_CONFIDENCE = 0.8
-"""Greatest confidence in an image unlike those that confidence was calibrated on: five in a
-hundred wrong is the most that a calibrated threshold lets pass, and nobody has counted here."""
+"""Greatest confidence in an image unlike those that confidence was calibrated on, where nobody has
+counted: set by hand, below what a right region usually has."""
 
 SPREAD_FLOOR = 0.02
 """Shares of 0 and 1 are as far out as 2 in 100: a few px can say no more."""
