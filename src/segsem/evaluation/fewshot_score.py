@@ -21,7 +21,7 @@ from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
 from segsem.metrics.epe import EPEParams
 from segsem.metrics.normal_epe import NormalEPE, epe_along_normals
-from segsem.metrics.polyline import Polyline
+from segsem.metrics.polyline import Polyline, Target
 from segsem.segmentation.native import NativeAnswer, answer
 from segsem.segmentation.predictor import MASK_THRESHOLD, ImageEmbedding, Predictor
 from segsem.segmentation.prompts import FOREGROUND, Prompts
@@ -116,14 +116,14 @@ def score_images(
 def score_image(predictor: Predictor, image: KnownImage) -> list[ObjectResult]:
     """Ask for the objects of one image."""
     grey = normalise(SEMImage(image.grey, image.image_id))
-    edges = prepare(grey.astype(np.float32))
+    image_edges = prepare(grey.astype(np.float32))
 
     @lru_cache(maxsize=CACHED_WINDOWS)
     def encode(window: Window) -> ImageEmbedding:
         return predictor.encode(np.ascontiguousarray(grey[window.slices]))
 
     found: list[ObjectResult] = []
-    placed: list[NormalEPE] = []
+    placed: list[_Edges] = []
     for label in objects_of(image):
         mask = np.asarray(image.labels == label)
         truth = [
@@ -135,9 +135,9 @@ def score_image(predictor: Predictor, image: KnownImage) -> list[ObjectResult]:
             score = measure(Answer(_whole(given, mask.shape)[None]), mask)
             values[f"{kind}_iou"], values[f"{kind}_boundary_f1"] = score.iou, score.boundary_f1
             lines = trace(given.logits[0] - np.float32(MASK_THRESHOLD), given.offset_rc)
-            values[f"{kind}_epe_px"] = _mean(_errors(lines, truth, mask.shape).penalised_px())
+            values[f"{kind}_epe_px"] = _mean(_edges(lines, truth, mask.shape).distance_px)
             if kind == "click":
-                placed.append(_errors(_placed(edges, lines, image.bright), truth, mask.shape))
+                placed.append(_edges(_placed(image_edges, lines, image.bright), truth, mask.shape))
         found.append(ObjectResult(image.image_id, image.group, image.site, label, values))
     for result, error in zip(found, _about_mean(placed), strict=True):
         result.values["placed_epe_px"] = error
@@ -162,11 +162,30 @@ def _asked(mask: MaskArray) -> dict[str, Prompts]:
     }
 
 
-def _errors(
-    lines: Sequence[Traced], truth: Sequence[Polyline], shape: tuple[int, int]
-) -> NormalEPE:
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    """Outlines against the truth of one object, asked at the truth away from the border.
+
+    Attributes
+    ----------
+    along : NormalEPE
+        Signed, where an outline cuts the truth's normal.
+    distance_px : (N,) array
+        To the nearest outline, `REACH_PX` at most: so nothing that is missing looks good, and a
+        corner that was rounded does not count as missing.
+    """
+
+    along: NormalEPE
+    distance_px: FloatArray
+
+
+def _edges(lines: Sequence[Traced], truth: Sequence[Polyline], shape: tuple[int, int]) -> _Edges:
     outlines = [Polyline(line.vertices_rc, line.closed) for line in lines]
-    return epe_along_normals(outlines, truth, shape, params=EPEParams(match_px=REACH_PX))
+    along = epe_along_normals(outlines, truth, shape, params=EPEParams(match_px=REACH_PX))
+    if not outlines or not len(along.points_rc):
+        return _Edges(along, np.full(len(along.points_rc), REACH_PX))
+    nearest = Target(outlines).nearest(along.points_rc).distance_px
+    return _Edges(along, np.minimum(nearest, REACH_PX))
 
 
 def _placed(edges: EdgeImage, lines: Sequence[Traced], bright: bool) -> list[Traced]:
@@ -175,16 +194,15 @@ def _placed(edges: EdgeImage, lines: Sequence[Traced], bright: bool) -> list[Tra
     return [Traced(line.vertices_rc, line.closed) for line in done if len(line.vertices_rc) > 1]
 
 
-def _about_mean(placed: Sequence[NormalEPE]) -> list[float]:
+def _about_mean(placed: Sequence[_Edges]) -> list[float]:
     """Mean absolute error of each object about the mean of all of the image's."""
-    signed = [error.epe_px[error.found] for error in placed]
+    signed = [edges.along.epe_px[edges.along.found] for edges in placed]
     all_of_them = np.concatenate(signed) if signed else np.zeros(0)
     bias = float(all_of_them.mean()) if len(all_of_them) else 0.0
-    means = []
-    for error in placed:
-        reached = np.where(error.found, np.abs(error.epe_px - bias), REACH_PX)
-        means.append(_mean(np.asarray(reached)))
-    return means
+    return [
+        _mean(np.where(edges.along.found, np.abs(edges.along.epe_px - bias), edges.distance_px))
+        for edges in placed
+    ]
 
 
 def _mean(values: FloatArray) -> float:

@@ -16,6 +16,17 @@ from segsem.evaluation.fewshot_score import MEASURES, ObjectResult
 
 DRAWS = 4000
 _SEED = 5_150
+_RUN_COLUMNS = (
+    "run",
+    "train",
+    "images",
+    "seed",
+    "rate",
+    "epochs",
+    "best_epoch",
+    "seconds",
+    "val_score",
+)
 ERRORS: dict[str, Callable[[dict[str, float]], float]] = {
     "raw EPE (px)": lambda v: 0.5 * (v["click_epe_px"] + v["box_epe_px"]),
     "1 - boundary F1": lambda v: 1 - 0.5 * (v["click_boundary_f1"] + v["box_boundary_f1"]),
@@ -143,22 +154,7 @@ def runs_csv(runs: Sequence[RunResult]) -> str:
     """One row for each run and group of images: means over objects."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "run",
-            "train",
-            "images",
-            "seed",
-            "rate",
-            "epochs",
-            "best_epoch",
-            "seconds",
-            "val_score",
-            "group",
-            "objects",
-            *MEASURES,
-        ]
-    )
+    writer.writerow([*_RUN_COLUMNS, "group", "objects", *MEASURES])
     for run in runs:
         key = run.key
         head = [key.name, key.train, key.images, key.seed, key.rate]

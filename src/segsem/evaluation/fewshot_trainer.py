@@ -137,10 +137,8 @@ class FinetuneTrainer:
 
 
 def make_project(folder: Path, data: Path) -> Generator[Progress, None, Path]:
-    """Make a project whose training set is a set with truth and sites; kept where it is there."""
-    if is_project(folder):
-        return folder
-    project = Project.create(folder, data.name)
+    """Make a project whose training set is a set with truth and sites, or see that it is one."""
+    project = Project.open(folder) if is_project(folder) else Project.create(folder, data.name)
     try:
         found = find_images([data / "manifest.csv"])
         yield from add_all(project, found.additions, name="truth")
