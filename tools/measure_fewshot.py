@@ -12,6 +12,7 @@ started again, it goes on. Tables: OUT/table.md, OUT/ablation.md, OUT/runs.csv.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Generator
 from pathlib import Path
 
@@ -37,6 +38,8 @@ from segsem.evaluation.fewshot_tables import (
 from segsem.evaluation.fewshot_trainer import FinetuneTrainer, make_project
 from segsem.models.registry import NANO_CONFIG
 
+MINUTES = 5.0
+
 
 def main() -> None:
     """Run what is missing, write the tables."""
@@ -47,7 +50,7 @@ def main() -> None:
     trainer = FinetuneTrainer(
         project,
         args.base,
-        seconds=60 * args.minutes,
+        seconds=60 * (args.minutes or (math.inf if args.ablation else MINUTES)),
         epochs=args.epochs,
         keep=args.keep_models,
         device=args.device,
@@ -80,7 +83,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--base", default=NANO_CONFIG)
     parser.add_argument("--counts", type=int, nargs="+", default=list(COUNTS))
     parser.add_argument("--seeds", type=int, help="of each count; 3 for 10 and 42, else 1")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of each run, at most")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"of each run, at most; {MINUTES:g} where not given, no limit for --ablation, in "
+        "which all modes have the same epochs",
+    )
     parser.add_argument("--epochs", type=int, default=12, help="of each run, at most")
     parser.add_argument("--known", type=int, default=2, help="images of each known family")
     parser.add_argument("--keep-models", action="store_true")
