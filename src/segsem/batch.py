@@ -40,6 +40,7 @@ from segsem.export.batch_layout import layout_cell, write_layouts
 from segsem.export.layout import LayoutOptions
 from segsem.export.outputs import write_results
 from segsem.export.results import REGIONS_JSON, find_results, read_results
+from segsem.export.reviewed import ResultFolder, open_reviews, with_decisions
 from segsem.export.selection import check_pixel_size
 from segsem.export.summary_csv import SummaryRow, failed_row, summary_row, write_summary
 from segsem.imaging.image import SEMImage
@@ -250,13 +251,24 @@ def _earlier_result(folder: Path, signature: str) -> Extraction | None:
         return None
     if earlier.provenance.get(SIGNATURE) == signature:
         return earlier
-    if any(region.status is not ReviewStatus.PENDING for region in earlier.regions):
+    if _is_reviewed(folder, earlier):
         msg = (
             f"{folder} holds regions that a person has reviewed, made with other parameters or "
             "from another image: choose another folder with -o, or replace them with --force"
         )
         raise InputError(msg)
     return None
+
+
+def _is_reviewed(folder: Path, earlier: Extraction) -> bool:
+    """Whether a person has decided about a region, in the results or in the journal beside them."""
+    result = ResultFolder.read(folder)
+    review = open_reviews([result])[result.image_id]
+    try:
+        decided = with_decisions(earlier, review)
+    finally:
+        review.close()
+    return any(region.status is not ReviewStatus.PENDING for region in decided.regions)
 
 
 def _signature(image: SEMImage, batch: _Batch) -> str:

@@ -28,7 +28,9 @@ from segsem.core.params import ExtractParams
 from segsem.core.progress import Progress, run_to_completion
 from segsem.export.outputs import write_results
 from segsem.export.results import read_results
+from segsem.export.reviewed import find_lot, open_review
 from segsem.imaging.image import SEMImage
+from segsem.review.decision import Action
 
 
 @dataclass
@@ -256,6 +258,16 @@ def test_reviewed_results_are_not_replaced_unasked(extract: FakeExtract, run: Ru
     assert "reviewed" in str(refused.outcomes[0].error)
     assert read_results(out / "a").regions[0].status is ReviewStatus.ACCEPTED
     assert run(FakeSource("a"), params=ExtractParams(threshold=0.5), force=True).exit_code == 0
+
+
+def test_decisions_in_the_journal_count_as_a_review(extract: FakeExtract, run: Run) -> None:
+    out = run(FakeSource("a")).out
+    review = open_review(find_lot([out]), write=True)
+    review.decide(next(iter(review.items)), Action.ACCEPT, "ann")
+    review.close()
+    refused = run(FakeSource("a"), params=ExtractParams(threshold=0.5))
+    assert refused.exit_code == 3
+    assert "reviewed" in str(refused.outcomes[0].error)
 
 
 def test_layout_named_without_pixel_size_fails_before_the_work(
