@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,9 @@ import gdstk
 import pytest
 
 from segsem.export.outputs import write_outputs
+from segsem.export.reviewed import find_lot, open_review
 from segsem.layout.design import Design
+from segsem.review.decision import Action
 
 Segsem = Callable[..., "subprocess.CompletedProcess[str]"]
 GROWN_NM = 2.0
@@ -84,6 +87,22 @@ def test_a_site_is_measured_against_its_design(segsem: Segsem, site: Path, tmp_p
     assert (tmp_path / "epe_mean.csv").is_file()
     assert rows(tmp_path / "topology.csv") == []
     assert {row["kind"] for row in rows(tmp_path / "cd.csv")} == {"feature", "space"}
+
+
+def test_what_a_reviewer_rejected_is_not_measured(
+    segsem: Segsem, site: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(site / "results", results)
+    review = open_review(find_lot([results]), write=True)
+    rejected, *others = review.items
+    review.decide(rejected, Action.REJECT, "ann")
+    review.close()
+    done = segsem("measure", results, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    measured = {r["name"] for r in rows(tmp_path / "out" / "cd.csv") if r["kind"] == "feature"}
+    assert measured == {f"region {item.region_id}" for item in others}
+    assert "1 region" in done.stderr
 
 
 def test_an_offset_is_calibrated_and_applied(segsem: Segsem, site: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,8 +86,7 @@ def measure(
     )
     target = out or results[0] / "measure"
     importlib.import_module("segsem.batch").check_writable(target)
-    read = importlib.import_module("segsem.export.results").read_results
-    measures = shown(work.measure_images((read(path) for path in folders), job, len(folders)))
+    measures = shown(work.measure_images(_as_decided(folders), job, len(folders)))
     written = _module("tables").write_tables(target, measures)
     if design is not None:
         written.append(_write_registrations(target, measures, design, cell, layer))
@@ -141,6 +141,15 @@ def _check(
         what = given[0] if given else "--rotate or --fit-scale"
         msg = f"Expected --design FILE beside {what}, but got none"
         raise UsageError(msg)
+
+
+def _as_decided(folders: list[Path]) -> Iterator[Any]:
+    """Read results with what the review's journal says of them."""
+    reviewed: Any = importlib.import_module("segsem.export.reviewed")
+    lot = [reviewed.ResultFolder.read(folder) for folder in folders]
+    reviews = reviewed.open_reviews(lot)
+    for result in lot:
+        yield reviewed.read_reviewed(result, reviews[result.image_id])
 
 
 def _folders(results: list[Path]) -> list[Path]:
