@@ -14,7 +14,10 @@ import psutil
 
 from segsem.core.exceptions import TaskError
 
+PROGRAM = (sys.executable, "-m", "segsem")
+
 _GRACE_S = 1.0
+_SIGKILL = 9
 LAST_LINES = 5
 
 
@@ -25,10 +28,13 @@ class Child:
     ----------
     arguments : sequence of str
         Command line behind `segsem`.
+    listens : bool
+        Whether it takes commands, a line each.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._arguments = [sys.executable, "-m", "segsem", *arguments]
+    def __init__(self, arguments: Sequence[str], *, listens: bool = False) -> None:
+        self._arguments = [*PROGRAM, *arguments]
+        self._stdin = subprocess.PIPE if listens else subprocess.DEVNULL
         self._popen: subprocess.Popen[str] | None = None
         self._errors: deque[str] = deque(maxlen=LAST_LINES)
         self._killed = False
@@ -56,7 +62,7 @@ class Child:
         try:
             self._popen = subprocess.Popen(
                 self._arguments,
-                stdin=subprocess.DEVNULL,
+                stdin=self._stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
@@ -68,15 +74,29 @@ class Child:
         errors = threading.Thread(target=self._keep_errors, args=(self._popen.stderr,), daemon=True)
         errors.start()
         told: str | None = None
-        for event in _parsed(self._popen.stdout):
-            if event.get("event") == "error":
-                told = str(event.get("message", ""))
-            else:
-                yield event
-        code = self._popen.wait()
+        try:
+            for event in _parsed(self._popen.stdout):
+                if event.get("event") == "error":
+                    told = str(event.get("message", ""))
+                else:
+                    yield event
+            code = self._popen.wait()
+        finally:
+            self._hang_up()
         errors.join(timeout=_GRACE_S)
         if code != 0 and not self._killed:
             raise TaskError(told or self._last_words(code))
+
+    def say(self, command: str) -> None:
+        """Give a child that listens a command; one that is gone hears nothing."""
+        stream = None if self._popen is None else self._popen.stdin
+        try:
+            if stream is not None:
+                stream.write(f"{command}\n")
+                stream.flush()
+        except (OSError, ValueError):
+            # Gone, or its pipe is closed already.
+            return
 
     def kill(self) -> None:
         """End the process and all its children."""
@@ -97,12 +117,27 @@ class Child:
             _end(process.kill)
         psutil.wait_procs(alive, timeout=_GRACE_S)
 
+    def _hang_up(self) -> None:
+        """Let go of the pipe to a child that is gone."""
+        stream = None if self._popen is None else self._popen.stdin
+        try:
+            if stream is not None:
+                stream.close()
+        except OSError:
+            return
+
     def _keep_errors(self, stream: IO[str] | None) -> None:
         if stream is not None:
             self._errors.extend(line.strip() for line in stream if line.strip())
             stream.close()
 
     def _last_words(self, code: int) -> str:
+        if code == -_SIGKILL:
+            # As the system does where memory runs out.
+            return (
+                "segsem was ended from outside, as the system does where memory runs out: close "
+                "other programs, then try again"
+            )
         last = self._errors[-1].removeprefix("error: ") if self._errors else ""
         return last or f"segsem ended with exit code {code}: run `segsem doctor`"
 

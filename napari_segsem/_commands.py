@@ -16,7 +16,7 @@ from napari_segsem._key_bindings import Keys
 from napari_segsem._key_settings import PLUGIN
 from napari_segsem._keymap import TABLES
 
-PANELS = {"annotate": "Annotate", "review": "Review and export"}
+PANELS = {"annotate": "Annotate", "finetune": "Fine-tune", "review": "Review and export"}
 
 NEEDS_NO_IMAGE = {"help"}
 
@@ -43,12 +43,17 @@ def _run(table: str, action: str) -> None:
         shared = _sessions.known(viewer)
     if shared is None:
         return
-    if shared.session.document is None and action not in NEEDS_NO_IMAGE:
+    needs_image = table != "finetune" and action not in NEEDS_NO_IMAGE
+    if shared.session.document is None and needs_image:
         shared.session.tell("Open an SEM image first")
         return
     _keys(shared, table).run(action)
 
 
 def _keys(shared: Any, table: str) -> Keys:
-    keys: Keys = shared.keys if table == "annotate" else shared.review_keys
-    return keys
+    tables: dict[str, Keys] = {
+        "annotate": shared.keys,
+        "finetune": shared.finetune_keys,
+        "review": shared.review_keys,
+    }
+    return tables[table]

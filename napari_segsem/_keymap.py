@@ -160,6 +160,7 @@ HOLD_TO_PAN_SHADOWS = "napari: moves the image while held, as this does"
 REVIEW_KEYS: tuple[Key, ...] = (
     Key("A", "accept", "Accept the region", group="Review"),
     Key("R", "reject", "Reject the region", group="Review"),
+    Key("U", "reopen", "Open the region again: take its decision away", group="Review"),
     Key("N", "next", "Next region", group="Review"),
     Key("Shift-N", "previous", "Previous region", group="Review"),
     Key(
@@ -178,7 +179,20 @@ REVIEW_KEYS: tuple[Key, ...] = (
     ),
 )
 
-TABLES: Mapping[str, Sequence[Key]] = {"annotate": ANNOTATE_KEYS, "review": REVIEW_KEYS}
+FINETUNE_KEYS: tuple[Key, ...] = (
+    Key("", "start", "Fine-tune on the training set", anywhere=True, group="Fine-tune"),
+    Key("", "pause", "Pause fine-tuning, or go on", anywhere=True, group="Fine-tune"),
+    Key("", "cancel", "Cancel fine-tuning", anywhere=True, group="Fine-tune"),
+    Key("", "resume", "Resume fine-tuning", anywhere=True, group="Fine-tune"),
+    Key("", "go_back", "Go back to the model before", anywhere=True, group="Fine-tune"),
+)
+"""Commands without keys of their own: each is rare, and none is to happen by accident."""
+
+TABLES: Mapping[str, Sequence[Key]] = {
+    "annotate": ANNOTATE_KEYS,
+    "finetune": FINETUNE_KEYS,
+    "review": REVIEW_KEYS,
+}
 """By panel, as commands and settings name it."""
 
 MOUSE_HELP = (

@@ -21,7 +21,6 @@ from napari_segsem._review import Review
 from napari_segsem._series import Series
 from napari_segsem._workplace import Workplace
 from segsem.core.exceptions import SegSemError
-from segsem.core.extraction import Extraction
 from segsem.engine.answers import EngineState
 from segsem.engine.client import EngineClient
 from segsem.imaging.image import SEMImage
@@ -51,6 +50,7 @@ class Session:
     document_changed = Signal()
     review_changed = Signal()
     engine_changed = Signal()
+    model_changed = Signal()
     message = Signal(str, bool)
 
     def __init__(
@@ -153,6 +153,20 @@ class Session:
         self.start_engine()
         self.ask()
 
+    def use_model(self, model: str) -> None:
+        """Work with another model from now on: a name, or a model's folder.
+
+        The engine is started anew with it, if it was running.
+        """
+        if model == self.model or self._closed:
+            return
+        running = self._engine.pid is not None or self.engine_state is EngineState.FAILED
+        self.model = self._engine.model = model
+        self._engine.pace_s = None
+        self.model_changed.emit()
+        if running:
+            self.restart_engine()
+
     @property
     def engine_pid(self) -> int | None:
         """Process id of the engine."""
@@ -161,11 +175,6 @@ class Session:
     def ask(self) -> None:
         """Ask what the prompts of the image shown ask for; the newest question wins."""
         self.asking.ask()
-
-    def set_extraction(self, document: Document, extraction: Extraction) -> None:
-        """Take an extraction as the one to review."""
-        document.review = Review(extraction)
-        self.review_changed.emit()
 
     def tell(self, text: str) -> None:
         """Show a message."""

@@ -11,17 +11,22 @@ from napari.utils.notifications import show_error
 from psygnal import Signal
 
 from napari_segsem._actions import prompt_actions, review_actions, view_actions
+from napari_segsem._actions_finetune import finetune_actions
 from napari_segsem._actions_series import series_actions
 from napari_segsem._correct import Correct
 from napari_segsem._extraction import ExtractionRun
+from napari_segsem._finetune import FineTuning
+from napari_segsem._finetune_layers import FinetuneLayers
 from napari_segsem._hover import StatusBar
 from napari_segsem._key_bindings import Keys
 from napari_segsem._key_settings import user_keys
 from napari_segsem._layer_adapters import AnnotateLayers
 from napari_segsem._memory import WAIT_MS, Memory
+from napari_segsem._model_choice import ModelChoice
 from napari_segsem._object_view import LOOK_TEXTS
 from napari_segsem._proposing import Proposing
 from napari_segsem._restore import Restorer
+from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._review_layers import ReviewLayers
 from napari_segsem._session import Session
 from napari_segsem._tasks import Pause, in_gui_thread, run_in_background
@@ -42,7 +47,12 @@ class Shared:
         self.session = Session(in_gui_thread, background=run_in_background, workplace=workplace)
         self.training_set = TrainingSet(workplace, self.session.series, run_in_background)
         self.thumbnails = Thumbnails(run_in_background, workplace.thumbnail_folder)
-        self.extraction = ExtractionRun(self.session)
+        self.desk = ReviewDesk(
+            self.session, run_in_background, lambda: self.review_layers.go_to_current()
+        )
+        self.extraction = ExtractionRun(self.session, self.desk)
+        self.model_choice = ModelChoice(self.session, workplace, run_in_background)
+        self.tuning = FineTuning(self.session, workplace, self.model_choice, run_in_background)
         self.toolbox = Toolbox()
         self.prompt_actions = prompt_actions(
             self.session, lambda: self.annotate_layers.object_under_cursor(), self._prompt
@@ -51,12 +61,13 @@ class Shared:
             self.session, self._cycle_look, lambda: self.help_wanted.emit()
         )
         self.prompt_actions |= series_actions(self.session)
-        self.review_actions = review_actions(
-            self.session, lambda: self.review_layers.go_to_current()
-        )
+        self.review_actions = review_actions(self.desk)
+        self.finetune_actions = finetune_actions(self.session, self.tuning, self.training_set)
         self.keys = user_keys("annotate", self.prompt_actions, self.session.tell)
         self.keys.bind_anywhere(viewer)
         self.review_keys = user_keys("review", self.review_actions, self.session.tell)
+        self.finetune_keys = user_keys("finetune", self.finetune_actions, self.session.tell)
+        self.finetune_keys.bind_anywhere(viewer)
         self._status_bar = StatusBar(self.session, lambda at: self.review_layers.region_at(at))
         self.annotate_layers = AnnotateLayers(
             viewer, self.session, partial(self._adopt, self.keys), self.toolbox
@@ -77,9 +88,11 @@ class Shared:
         self.review_layers = ReviewLayers(
             viewer,
             self.session,
+            self.desk,
             partial(self._adopt, self.review_keys),
             self.annotate_layers.pause,
         )
+        self.finetune_layers = FinetuneLayers(viewer, self.session, partial(self._adopt, self.keys))
         self.memory = Memory(Pause(WAIT_MS))
         self.restorer = Restorer(
             viewer, self.session, self.memory, self.annotate_layers.object_view, self._is_paused
@@ -90,14 +103,18 @@ class Shared:
     def close(self) -> None:
         """End the child processes and let go of the viewer."""
         self.extraction.cancel()
+        self.tuning.close()
         self.restorer.close()
         self.thumbnails.close()
         self.training_set.close()
+        self.desk.close()
         self.session.close()
         self.annotate_layers.close()
         self.proposing.close()
         self.review_layers.close()
+        self.finetune_layers.close()
         self.keys.close()
+        self.finetune_keys.close()
         self.review_keys.close()
 
     def _adopt(self, keys: Keys, layer: Any) -> None:
@@ -163,4 +180,5 @@ def leave(shared: Shared) -> None:
 def _end_children() -> None:
     for shared in list(_shared.values()):
         shared.extraction.cancel()
+        shared.tuning.close()
         shared.session.close()

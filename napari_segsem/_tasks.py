@@ -92,9 +92,13 @@ class ChildTask:
 
     def cancel(self) -> None:
         """End the child and its children; nothing is called any more."""
+        self.drop()
+        self._child.kill()
+
+    def drop(self) -> None:
+        """Call nothing any more; somebody else ends the child."""
         self._cancelled = True
         self._worker.quit()
-        self._child.kill()
 
     def _returned(self, outcome: Outcome) -> None:
         result, error = outcome

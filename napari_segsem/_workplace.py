@@ -208,6 +208,17 @@ class Workplace:
             if kept.project is self._project
         }
 
+    def write_down(self, then: Callable[[Project], None], on_failed: Callable[[str], None]) -> None:
+        """Bring to disk what other programs are to read of the project; then call `then`.
+
+        Journals hold all edits already; the table of images follows here.
+        """
+        project = self._project
+        if project is None:
+            on_failed(self._failure or "No project is open: open an image first")
+            return
+        self._background(project.save, lambda _saved: then(project), on_failed)
+
     def leave(self, document: Document) -> None:
         """Bring the files of an image up to date: nobody looks at it any more."""
         row = self.row(document)

@@ -19,8 +19,12 @@ from napari_segsem._key_settings import PLUGIN, section_name
 from napari_segsem._keymap import TABLES
 
 MANIFEST = Path(__file__).parents[1] / "napari_segsem" / "napari.yaml"
-TITLES = {"annotate": "Keys of Annotate", "review": "Keys of Review and export"}
-PANELS = {"annotate": "SegSEM", "review": "SegSEM: Review"}
+TITLES = {
+    "annotate": "Keys of Annotate",
+    "finetune": "Keys of Fine-tune",
+    "review": "Keys of Review and export",
+}
+PANELS = {"annotate": "SegSEM", "finetune": "SegSEM", "review": "SegSEM: Review"}
 
 
 def main() -> None:

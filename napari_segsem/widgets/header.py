@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segsem._finetune_state import Phase, TrainingState
 from napari_segsem._sessions import Shared
 from napari_segsem.widgets.parts import arrow, button, follow, row, text_label
 from segsem.core.types import PixelSize
@@ -57,7 +58,7 @@ class Header(QWidget):
         )
         self._set_size = button("Set", "Use this pixel size", self._give_pixel_size)
         self._pixel_row = row(self.pixel_field, self._set_size)
-        self.model_label = text_label(self._session.model, "Model that answers prompts")
+        self.model_label = text_label(tip="Model that answers prompts")
         self.engine_label = text_label(tip="What the inference process is doing")
         self._restart = button("Restart", "Start the inference process again", self._restart_engine)
         self._busy = QProgressBar()
@@ -67,7 +68,12 @@ class Header(QWidget):
         self._lay_out()
         self._connect()
         self.show_document()
+        self.show_model()
         self.show_engine()
+
+    def show_model(self) -> None:
+        """Show which model is worked with."""
+        self.model_label.setText(self._shared.model_choice.name)
 
     def show_document(self) -> None:
         """Show the image and its pixel size."""
@@ -98,6 +104,8 @@ class Header(QWidget):
             text = self._session.engine_message
         if self._shared.extraction.is_running:
             text = "extracting…"
+        if self._shared.tuning.is_running:
+            text += f"; {training_text(self._shared.tuning.state)}"
         self.engine_label.setText(text)
         self._restart.setVisible(state is EngineState.FAILED)
         self._busy.setVisible(state in BUSY)
@@ -135,8 +143,20 @@ class Header(QWidget):
     def _connect(self) -> None:
         follow(self, self._session.document_changed, self.show_document)
         follow(self, self._session.engine_changed, self.show_engine)
+        follow(self, self._session.model_changed, self.show_model)
+        follow(self, self._shared.tuning.changed, self.show_engine)
+        follow(self, self._shared.tuning.progressed, self.show_engine)
         follow(self, self._shared.extraction.changed, self.show_engine)
         follow(self, self._shared.extraction.progressed, self._show_progress)
+
+
+def training_text(state: TrainingState) -> str:
+    """How far fine-tuning is, in two words."""
+    if state.phase is Phase.PAUSED:
+        return f"training paused at {state.epoch} of {state.epochs}"
+    if state.phase is Phase.TRAINING:
+        return f"training {min(max(state.epoch, 1), state.epochs)} of {state.epochs}"
+    return "fine-tuning…"
 
 
 def size_text(size: PixelSize) -> str:

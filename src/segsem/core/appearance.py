@@ -51,3 +51,8 @@ entry for `mixed` is for a whole region, where stretches cannot be told apart.""
 
 NEEDS_HUMAN_STYLE = LineStyle("Needs a decision", "#D55E00")
 """Drawn as a broad band under the contour, so that the source stays visible on it."""
+
+BEFORE_STYLE = LineStyle("Before", "#FFFFFF", (4.0, 3.0))
+AFTER_STYLE = LineStyle("After", "#F0E442")
+"""What a model made of an object before it was fine-tuned, and after; yellow is also the preview
+of what a model offers."""

@@ -54,6 +54,7 @@ from segsem.training.finetune_run import (
 from segsem.training.finetune_trainer import CHECKPOINT, EpochRow, FinetuneTrainer, StepDone
 from segsem.training.held_out import ObjectScore, compare, measure_images, overall_gain
 from segsem.training.lora import merge_lora
+from segsem.training.outlines import ObjectOutlines, write_outlines
 from segsem.training.validation import Validation, usable_sites
 
 SECONDS_PER_OBJECT_OF_VALIDATION = 4.0
@@ -175,6 +176,7 @@ def finetune(request: Request) -> Generator[Event, None, Outcome | None]:
         versions=_versions(),
         warnings=run.split.warnings,
     )
+    write_outlines(folder, _outlines(old, new))
     write_result(model, outcome)
     for name in (CHECKPOINT, SNAPSHOT, RUN_FILE):
         (folder / name).unlink(missing_ok=True)
@@ -299,6 +301,16 @@ def _checked(
             done, total = number * len(images) + step.done, 2 * len(images)
             yield Event("checking", {"done": done, "total": total, "message": step.message})
     return found[0], found[1]
+
+
+def _outlines(
+    old: Sequence[ObjectScore], new: Sequence[ObjectScore]
+) -> dict[str, list[ObjectOutlines]]:
+    found: dict[str, list[ObjectOutlines]] = {}
+    for before, after in zip(old, new, strict=True):
+        one = ObjectOutlines(before.outlines, after.outlines)
+        found.setdefault(before.image_id, []).append(one)
+    return found
 
 
 def _predictor(weights: Path, description: ModelDescription, device: str) -> SAM2Predictor:

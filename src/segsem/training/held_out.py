@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from segsem.contours.trace import resample, trace
+from segsem.contours.trace import Polyline, resample, trace
 from segsem.core.progress import Progress
 from segsem.core.types import FloatArray, MaskArray, PointsRC
 from segsem.metrics.boundary import boundary_f1
@@ -45,10 +45,13 @@ class ObjectScore:
     image_id : str
     values : dict of str to float
         One for each of `MEASURES`; `edge_px` NaN where all of the outline lies at the border.
+    outlines : dict of str to tuple of Polyline
+        What was found, by kind of prompt, in the image's frame.
     """
 
     image_id: str
     values: dict[str, float]
+    outlines: dict[str, tuple[Polyline, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def _measure_image(predictor: Predictor, image: FewShotImage) -> list[ObjectScor
         return predictor.encode(np.ascontiguousarray(image.grey[window.slices]))
 
     return [
-        ObjectScore(image.image_id, _measure_object(predictor, encode, mask, shape))
+        ObjectScore(image.image_id, *_measure_object(predictor, encode, mask, shape))
         for mask in _objects(image)
     ]
 
@@ -179,7 +182,7 @@ def _measure_object(
     encode: Callable[[Window], ImageEmbedding],
     mask: MaskArray,
     shape: tuple[int, int],
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, tuple[Polyline, ...]]]:
     depth = distance_inside(mask)
     row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
     rows, cols = np.nonzero(mask)
@@ -190,6 +193,7 @@ def _measure_object(
         "box": Prompts(box_rc=box),
     }
     values: dict[str, float] = {}
+    outlines: dict[str, tuple[Polyline, ...]] = {}
     edges = []
     for kind, prompts in asked.items():
         given = answer(predictor, encode, prompts, shape)
@@ -197,8 +201,9 @@ def _measure_object(
         values[f"{kind}_iou"] = iou(found, mask)
         values[f"{kind}_boundary_f1"] = boundary_f1(*_cropped(found, mask))
         edges.append(edge_error_px(given, mask))
+        outlines[kind] = _traced(given)
     values["edge_px"] = float(np.mean(edges))
-    return {name: values[name] for name in MEASURES}
+    return {name: values[name] for name in MEASURES}, outlines
 
 
 def edge_error_px(given: NativeAnswer, mask: MaskArray) -> float:
@@ -213,21 +218,25 @@ def edge_error_px(given: NativeAnswer, mask: MaskArray) -> float:
         slice(max(cols.min() - 1, 0), cols.max() + 2),
     )
     signed = np.where(mask[part], np.float32(1), np.float32(-1))
-    true = _outline(signed, (int(part[0].start), int(part[1].start)))
+    true = _points(trace(signed, (int(part[0].start), int(part[1].start))))
     limit = np.array(mask.shape) - 1.0
     inner = np.minimum(true, limit - true).min(axis=1) >= BORDER_PX
     if not inner.any():
         return float("nan")
-    found = _outline(given.logits[0] - np.float32(MASK_THRESHOLD), given.offset_rc)
+    found = _points(_traced(given))
     if len(found) == 0:
         return FARTHEST_EDGE_PX
     distance, _ = cKDTree(found).query(true[inner], distance_upper_bound=FARTHEST_EDGE_PX)
     return float(np.minimum(distance, FARTHEST_EDGE_PX).mean())
 
 
-def _outline(field: npt.NDArray[np.float32], offset_rc: tuple[int, int]) -> PointsRC:
-    lines = [resample(line, 0.5).vertices_rc for line in trace(field, offset_rc)]
-    return np.concatenate(lines) if lines else np.zeros((0, 2))
+def _traced(given: NativeAnswer) -> tuple[Polyline, ...]:
+    return tuple(trace(given.logits[0] - np.float32(MASK_THRESHOLD), given.offset_rc))
+
+
+def _points(lines: Sequence[Polyline]) -> PointsRC:
+    points = [resample(line, 0.5).vertices_rc for line in lines]
+    return np.concatenate(points) if points else np.zeros((0, 2))
 
 
 def _whole_mask(given: NativeAnswer, shape: tuple[int, int]) -> MaskArray:

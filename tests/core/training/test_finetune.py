@@ -79,6 +79,7 @@ def test_what_is_frozen_stays_byte_identical_and_what_learns_changes(
     assert sorted(path.name for path in folder.iterdir()) == [
         "history.csv",
         "model.json",
+        "outlines.json",
         "report.md",
         "weights.safetensors",
     ]

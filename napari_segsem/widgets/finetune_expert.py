@@ -1,0 +1,139 @@
+"""Every parameter of fine-tuning, built by magicgui from the model that the command line reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import Container, create_widget
+from psygnal import Signal
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_segsem._finetune import changed_params
+from napari_segsem._sessions import Shared
+from napari_segsem.widgets.parts import button, follow, row, text_label
+from segsem.models.store import installed_models
+from segsem.training.finetune_params import FinetuneParams
+
+IN_USE = "The model in use"
+DECIMALS = {"learning_rate": 6, "layer_decay": 3, "weight_decay": 4}
+USUAL_DECIMALS = 2
+
+
+class ExpertForm(QWidget):
+    """The parameters, checked as they are typed.
+
+    Parameters
+    ----------
+    shared : Shared
+    """
+
+    changed = Signal()
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__()
+        self._shared = shared
+        self.params = FinetuneParams()
+        self.is_valid = True
+        self.base_field: Any = create_widget(
+            IN_USE,
+            name="base",
+            label="Begin with",
+            widget_type="ComboBox",
+            options={"choices": self._bases, "tooltip": "Model that the new one begins with"},
+        )
+        self.fields = Container(
+            widgets=[
+                self.base_field,
+                *(_field(name, info) for name, info in FinetuneParams.model_fields.items()),
+            ],
+            labels=True,
+        )
+        self.fields.margins = (0, 0, 0, 0)
+        self.fields.changed.connect(self._edited)
+        self.error_label = text_label(tip="What cannot be taken")
+        self.usual_button = button("As usual", "Take all parameters back", self.reset)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.fields.native)
+        layout.addWidget(self.error_label)
+        layout.addWidget(row(self.usual_button))
+        self.error_label.setVisible(False)
+        follow(self, shared.tuning.changed, self._models_changed)
+
+    @property
+    def changed_params(self) -> dict[str, str]:
+        """Parameters that differ from what is usual."""
+        return changed_params(self.params)
+
+    @property
+    def base(self) -> str | None:
+        """Model to begin with; None: the one in use."""
+        value = self.base_field.value
+        return None if value in (None, IN_USE) else str(value)
+
+    def reset(self) -> None:
+        """Take all parameters back."""
+        usual = FinetuneParams()
+        with self.fields.changed.blocked():
+            self.base_field.value = IN_USE
+            for name in FinetuneParams.model_fields:
+                self.fields[name].value = getattr(usual, name)
+        self._edited()
+
+    def _edited(self, _value: Any = None) -> None:
+        values = {name: self.fields[name].value for name in FinetuneParams.model_fields}
+        try:
+            self.params = FinetuneParams(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            title = FinetuneParams.model_fields[str(first["loc"][0])].title
+            self.error_label.setText(f"{title}: {first['msg']}")
+            self.is_valid = False
+        else:
+            self.is_valid = True
+        self.error_label.setVisible(not self.is_valid)
+        self.changed.emit()
+
+    def _bases(self, _widget: Any = None) -> list[str]:
+        own = [model.name for model in self._shared.tuning.models]
+        return [IN_USE, *installed_models(), *own]
+
+    def _models_changed(self) -> None:
+        if not self._shared.tuning.is_running:
+            with self.fields.changed.blocked():
+                self.base_field.reset_choices()
+
+
+def _field(name: str, info: FieldInfo) -> Any:
+    options: dict[str, Any] = {"tooltip": info.description}
+    if info.annotation in (int, float):
+        options |= _bounds(info)
+    if info.annotation is float:
+        decimals = DECIMALS.get(name, USUAL_DECIMALS)
+        options["step"] = 10.0**-decimals
+        if info.default != 0 and options.get("min") == 0 and _is_open_below(info):
+            options["min"] = 10.0**-decimals
+    made: Any = create_widget(
+        info.default, annotation=info.annotation, name=name, label=info.title, options=options
+    )
+    if info.annotation is bool:
+        # magicgui writes the label of a tick box behind it; the column before it says it here.
+        made.text = ""
+    return made
+
+
+def _bounds(info: FieldInfo) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for rule in info.metadata:
+        for end, names in (("min", ("ge", "gt")), ("max", ("le", "lt"))):
+            for name in names:
+                value = getattr(rule, name, None)
+                if value is not None:
+                    found[end] = value
+    return found
+
+
+def _is_open_below(info: FieldInfo) -> bool:
+    return any(getattr(rule, "gt", None) is not None for rule in info.metadata)
