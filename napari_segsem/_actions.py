@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._session import Session
-from segsem.core.contour import ReviewStatus
+from segsem.review.decision import Action
 
 Actions = dict[str, Callable[[], None]]
 
@@ -65,32 +66,14 @@ def prompt_actions(
     }
 
 
-def review_actions(session: Session, go_to_current: Callable[[], None]) -> Actions:
+def review_actions(desk: ReviewDesk) -> Actions:
     """Actions of Review, by the names of the keymap."""
-
-    def decide(status: ReviewStatus) -> None:
-        if session.review is not None:
-            session.review.decide(status)
-            go_to_current()
-
-    def step(by: int) -> None:
-        if session.review is not None:
-            session.review.step(by)
-            go_to_current()
-
-    def undo() -> None:
-        name = session.review.history.undo() if session.review else None
-        session.tell(f"Undone: {name}" if name else "Nothing to undo")
-
-    def redo() -> None:
-        name = session.review.history.redo() if session.review else None
-        session.tell(f"Done again: {name}" if name else "Nothing to redo")
-
     return {
-        "accept": lambda: decide(ReviewStatus.ACCEPTED),
-        "reject": lambda: decide(ReviewStatus.REJECTED),
-        "next": lambda: step(1),
-        "previous": lambda: step(-1),
-        "undo": undo,
-        "redo": redo,
+        "accept": lambda: desk.decide(Action.ACCEPT),
+        "reject": lambda: desk.decide(Action.REJECT),
+        "reopen": lambda: desk.decide(Action.REOPEN),
+        "next": lambda: desk.step(1),
+        "previous": lambda: desk.step(-1),
+        "undo": desk.undo,
+        "redo": desk.redo,
     }

@@ -25,3 +25,18 @@ def ask_export_folder(parent: QWidget) -> Path | None:
     """Ask for the folder to export into; None if the dialog is left."""
     name = QFileDialog.getExistingDirectory(parent, "Export contours into this folder")
     return Path(name) if name else None
+
+
+def ask_results_folder(parent: QWidget) -> Path | None:
+    """Ask for a folder of results; None if the dialog is left."""
+    name = QFileDialog.getExistingDirectory(parent, "Open results of segsem extract")
+    return Path(name) if name else None
+
+
+def ask_report_file(parent: QWidget) -> Path | None:
+    """Ask for the file of a report; None if the dialog is left."""
+    title = "Write the report into this file"
+    name, _ = QFileDialog.getSaveFileName(parent, title, "report.html", "HTML (*.html)")
+    if not name:
+        return None
+    return Path(name) if Path(name).suffix else Path(f"{name}.html")

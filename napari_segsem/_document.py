@@ -79,8 +79,8 @@ class Document:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether all that was done to it is kept elsewhere: nothing is asked or reviewed."""
-        return self.annotation.state.is_empty and self.review is None
+        """Whether all that was done to it is kept elsewhere: nothing is asked."""
+        return self.annotation.state.is_empty
 
     def area_text(self, area_px: int) -> str:
         """Area in the unit that is known."""

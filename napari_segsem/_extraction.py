@@ -12,11 +12,15 @@ from psygnal import Signal
 
 from napari_segsem._child import Child
 from napari_segsem._document import Document
+from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._session import Session
 from napari_segsem._tasks import ChildTask
 from segsem.core.extraction import Extraction
 from segsem.core.params import Routing
 from segsem.export.results import find_results, read_results
+
+Kept = tuple[Path, str, tuple[str, ...]]
+"""Folder of results, the image's id in it, warnings."""
 
 
 class ExtractionRun:
@@ -25,8 +29,8 @@ class ExtractionRun:
     changed = Signal()
     progressed = Signal(int, int, str)
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, desk: ReviewDesk) -> None:
+        self._session, self._desk = session, desk
         self._task: ChildTask | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.error: str | None = None
@@ -48,9 +52,9 @@ class ExtractionRun:
         self._task = ChildTask(
             child,
             self._on_event,
-            lambda extraction: self._on_done(document, extraction),
+            self._on_done,
             self._on_failed,
-            lambda: _read(folder / "results", document),
+            lambda: self._keep(folder / "results", document),
         )
         self.changed.emit()
 
@@ -67,12 +71,17 @@ class ExtractionRun:
             done, total = int(event.get("done") or 0), int(event.get("total") or 0)
             self.progressed.emit(done, total, str(event.get("message") or ""))
 
-    def _on_done(self, document: Document, extraction: Extraction | None) -> None:
+    def _keep(self, folder: Path, document: Document) -> Kept:
+        extraction = _read(folder, document)
+        return (*self._desk.keep(document, extraction), extraction.warnings)
+
+    def _on_done(self, kept: Kept | None) -> None:
         self._end()
-        if extraction is None:
+        if kept is None:
             return
-        self._session.set_extraction(document, extraction)
-        for warning in extraction.warnings:
+        folder, image_id, warnings = kept
+        self._desk.open(folder, image_id)
+        for warning in warnings:
             self._session.tell(warning)
 
     def _on_failed(self, message: str) -> None:

@@ -22,6 +22,7 @@ from napari_segsem._contour_lines import (
 )
 from napari_segsem._document import Document
 from napari_segsem._review import Review
+from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._session import Session
 from segsem.core.appearance import SOURCE_STYLES
 from segsem.core.contour import Region, ReviewStatus, Source
@@ -46,16 +47,20 @@ class ReviewLayers:
         self,
         viewer: Any,
         session: Session,
+        desk: ReviewDesk,
         adopt: Callable[[Any], None],
         pause_prompts: Callable[[], None],
     ) -> None:
-        self._viewer, self._session = viewer, session
+        self._viewer, self._session, self._desk = viewer, session, desk
         self._make_ours, self._pause_prompts = adopt, pause_prompts
         self._review: Review | None = None
         self._layers: dict[str, Any] = {}
         self._outlines: dict[int, RegionLines] = {}
         self._base_width = 1.0
         session.review_changed.connect(self._show)
+        desk.decisions_changed.connect(self._show_doubtful)
+        desk.threshold_changed.connect(self._show_doubtful)
+        desk.current_changed.connect(self._show_current)
         # Widths are set once zooming has ended: every line is built anew for it.
         self._on_zoom = qdebounced(self._fit_widths, timeout=ZOOM_SETTLED_MS)
         viewer.scene.camera.events.zoom.connect(self._on_zoom)
@@ -63,6 +68,9 @@ class ReviewLayers:
     def close(self) -> None:
         """Let go of the session."""
         self._session.review_changed.disconnect(self._show, missing_ok=True)
+        self._desk.decisions_changed.disconnect(self._show_doubtful, missing_ok=True)
+        self._desk.threshold_changed.disconnect(self._show_doubtful, missing_ok=True)
+        self._desk.current_changed.disconnect(self._show_current, missing_ok=True)
         self._viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
         self._on_zoom.cancel()
 
@@ -125,9 +133,6 @@ class ReviewLayers:
         self._fill(document, review, lines)
         self._fit_widths()
         if review is not None:
-            review.decisions_changed.connect(self._show_doubtful)
-            review.threshold_changed.connect(self._show_doubtful)
-            review.current_changed.connect(self._show_current)
             self.activate()
 
     def _make_layers(self, document: Document, sources: list[Source]) -> None:
@@ -206,7 +211,7 @@ class ReviewLayers:
     def _set_lines(self, name: str, region_ids: list[int]) -> None:
         layer = self._layers.get(name)
         if layer is not None:
-            parts = [self._outlines[i].lines for i in region_ids]
+            parts = [self._outlines[i].lines for i in region_ids if i in self._outlines]
             layer.data = joined(parts) if parts else NONE
 
     def _on_press(self, layer: Any, event: Any) -> Iterator[None]:

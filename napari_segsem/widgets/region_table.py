@@ -1,7 +1,8 @@
-"""The list of regions, least sure first."""
+"""The queue: regions of all images of a lot, least sure first."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from psygnal import Signal
@@ -9,21 +10,24 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from napari_segsem._review import Review
-from napari_segsem._review_layers import confidence_text, source_text, why_text
-from segsem.core.appearance import NEEDS_HUMAN_STYLE
-from segsem.core.contour import Region, ReviewStatus
+from napari_segsem._lot import Lot
+from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
+from segsem.core.contour import ReviewStatus, Source
+from segsem.review.item import ItemKey, ReviewItem
 
-COLUMNS = ("#", "Source", "Confidence", "Decision", "Why")
+COLUMNS = ("Image", "#", "Source", "Conf.", "Decision", "Why")
+IMAGE, CONFIDENCE = 0, 3
 TIPS = (
+    "Image that the region is on; it is opened when the region is chosen",
     "Number of the region in labels.tif",
     "Method that the region stands on",
-    "Probability that the region's edge is right (– where it cannot be rated)",
-    "What you decided",
+    "Confidence: probability that the region's edge is right (– where it cannot be rated)",
+    "What was decided, by whom and when",
     "Why the region is doubtful, or why Sauvola took over",
 )
+WIDTHS = (84, 34, 64, 44, 66, 80)
 _WORDS = {
-    ReviewStatus.PENDING: "",
+    ReviewStatus.PENDING: "–",
     ReviewStatus.ACCEPTED: "accepted",
     ReviewStatus.CORRECTED: "corrected",
     ReviewStatus.REJECTED: "rejected",
@@ -31,34 +35,33 @@ _WORDS = {
 
 
 class RegionModel(QAbstractTableModel):
-    """Regions of a review as rows."""
+    """What is shown of a lot as rows; a cell's text is made when it is seen."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._review: Review | None = None
-        self._regions: list[Region] = []
+        self._lot: Lot | None = None
+        self._items: list[ReviewItem] = []
 
-    def set_review(self, review: Review | None) -> None:
-        """Show another review."""
+    def show(self, lot: Lot | None) -> None:
+        """Show a lot, or another part of it."""
         self.beginResetModel()
-        self._review = review
-        self._regions = [] if review is None else review.regions
+        self._lot = lot
+        self._items = [] if lot is None else lot.shown
         self.endResetModel()
 
     def refresh(self) -> None:
         """Show what was decided."""
-        if self._review is not None:
-            self._regions = self._review.regions
-            last = self.index(len(self._regions) - 1, len(COLUMNS) - 1)
+        if self._items:
+            last = self.index(len(self._items) - 1, len(COLUMNS) - 1)
             self.dataChanged.emit(self.index(0, 0), last)
 
-    def region_id(self, row: int) -> int:
-        """Id of the region in a row."""
-        return self._regions[row].region_id
+    def key(self, row: int) -> ItemKey:
+        """Key of the region in a row."""
+        return self._items[row].key
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         """Number of regions."""
-        return len(self._regions)
+        return len(self._items)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         """Number of columns."""
@@ -76,21 +79,23 @@ class RegionModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Text, colour of a doubtful row, tooltip."""
-        region = self._regions[index.row()]
+        lot = self._lot
+        if lot is None or not 0 <= index.row() < len(self._items):
+            return None
+        item = self._items[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return _cells(region)[index.column()]
+            return cell_text(lot, item, index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
-            return why_text(region) or None
-        doubtful = self._review is not None and self._review.is_doubtful(region)
-        if role == Qt.ItemDataRole.ForegroundRole and doubtful and index.column() == 2:
-            return QColor(NEEDS_HUMAN_STYLE.color)
+            return row_tip(lot, item)
+        if role == Qt.ItemDataRole.ForegroundRole and index.column() == CONFIDENCE:
+            return QColor(NEEDS_HUMAN_STYLE.color) if lot.is_doubtful(item.key) else None
         return None
 
 
 class RegionTable(QTableView):
-    """Table that follows a review, and that a review follows."""
+    """Table of a queue; whoever owns it follows `chosen` and says which row is current."""
 
-    chosen = Signal(int)
+    chosen = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,28 +105,60 @@ class RegionTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setWordWrap(False)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumHeight(160)
+        self.setMinimumHeight(170)
         rows_header, header = self.verticalHeader(), self.horizontalHeader()
         if rows_header is not None and header is not None:
             rows_header.setVisible(False)
-            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            # Rows of one height, columns of a set width: nothing is measured over 5,000 rows.
+            rows_header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+            header.setMinimumSectionSize(20)
             header.setStretchLastSection(True)
-        self.clicked.connect(lambda index: self.chosen.emit(self.rows.region_id(index.row())))
+            for column, width in enumerate(WIDTHS):
+                header.resizeSection(column, width)
+        self.clicked.connect(lambda index: self.chosen.emit(self.rows.key(index.row())))
 
-    def select_region(self, review: Review) -> None:
+    def show_lot(self, lot: Lot | None) -> None:
+        """Show a lot, or another part of it, and the current region's row."""
+        self.rows.show(lot)
+        # The image is said where there is more than one.
+        self.setColumnHidden(IMAGE, lot is None or len(lot.results) < 2)
+        self.show_current(lot)
+
+    def show_current(self, lot: Lot | None) -> None:
         """Show the current region's row."""
-        if review.current_id is None:
+        row = None if lot is None else lot.row_of(lot.current)
+        if row is None:
+            self.clearSelection()
             return
-        row = review.order.index(review.current_id)
         self.selectRow(row)
-        self.scrollTo(self.rows.index(row, 0))
+        self.scrollTo(self.rows.index(row, 1))
 
 
-def _cells(region: Region) -> tuple[str, ...]:
-    return (
-        str(region.region_id),
-        source_text(region),
-        confidence_text(region),
-        _WORDS[region.status] or ("to decide" if region.needs_human else "–"),
-        why_text(region) if region.status is ReviewStatus.PENDING else region.fallback_reason or "",
-    )
+def cell_text(lot: Lot, item: ReviewItem, column: int) -> str:
+    """Text of a cell."""
+    status = lot.status(item.key)
+    if column == 0:
+        return item.key.image_id
+    if column == 1:
+        return str(item.key.region_id)
+    if column == 2:
+        return "SAM2+Sauvola" if item.source is Source.MIXED else SOURCE_STYLES[item.source].label
+    if column == CONFIDENCE:
+        return "–" if math.isnan(item.confidence) else f"{item.confidence:.2f}"
+    if column == 4:
+        waits = status is ReviewStatus.PENDING and lot.needs_human(item.key)
+        return "to decide" if waits else _WORDS[status]
+    return lot.review.reason(item.key)
+
+
+def row_tip(lot: Lot, item: ReviewItem) -> str:
+    """All that is known of a region, for the mouse."""
+    standing = lot.review.standing(item.key)
+    lines = [f"{item.key.image_id}, region {item.key.region_id}", lot.review.reason(item.key)]
+    lines.append(", ".join(sorted(flag.value for flag in lot.review.flags(item.key))))
+    lines.append(", ".join(f"{name} {value}" for name, value in item.groups.items()))
+    if standing.decision is not None:
+        said = standing.decision
+        lines.append(f"{said.action.value} by {said.reviewer}, {said.at}")
+        lines.append(said.comment)
+    return "\n".join(line for line in lines if line)

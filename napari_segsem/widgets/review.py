@@ -1,24 +1,29 @@
-"""The Review and export panel: extract, look at what is doubtful, decide, export."""
+"""The Review and export panel: the queue of a lot, what is doubtful, decisions, export."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
+from napari_segsem._dialogs import ask_results_folder
 from napari_segsem._hover import describe, region_text
+from napari_segsem._lot import Lot
 from napari_segsem._review import Review
 from napari_segsem._review_layers import source_text
+from napari_segsem.widgets.batch_box import BatchBox
 from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
 from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.panel import Panel
 from napari_segsem.widgets.parts import arrow, button, fold, follow, row, text_label
+from napari_segsem.widgets.queue_filter import QueueFilterBox
 from napari_segsem.widgets.region_table import RegionTable
 from napari_segsem.widgets.shortcuts import PanelShortcuts
 
@@ -26,34 +31,52 @@ SLIDER_MS = 50
 
 
 class ReviewPanel(Panel):
-    """From an image to decided, exported contours."""
+    """From an image, or a folder of results, to decided, exported contours."""
 
     title = "Review and export"
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
-        actions = self.shared.review_actions
+        self.desk = self.shared.desk
         self.open_button = button("Open image(s)…", "Open SEM images", self.open_dialog)
+        self.results_button = button(
+            "Open results…", "Review what segsem extract wrote into a folder", self._ask_results
+        )
         self.extract_box = ExtractBox(self.shared)
-        self.summary = text_label(tip="What was found")
+        self.summary = text_label(tip="What was found in this image")
+        self.left = text_label(tip="What is left of what the list shows")
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.0, 1.0)
         self.threshold.setDecimals(2)
         self.threshold.setToolTip("Regions less sure than this are highlighted")
+        self.filter_box = QueueFilterBox()
         self.table = RegionTable()
-        self.accept_button = button("Accept (A)", "The region is right", actions["accept"])
-        self.reject_button = button("Reject (R)", "Leave the region out", actions["reject"])
-        self.previous_button = arrow("‹", "Previous region (Shift+N)", actions["previous"])
-        self.next_button = arrow("›", "Next region (N)", actions["next"])
+        self._make_buttons()
         self.current = text_label(tip="The selected region")
         self.hover = text_label(tip="What is under the mouse")
+        self.batch_box = BatchBox(self.desk)
         self.export_box = ExportBox(self.shared)
+        self.reviewer = QLineEdit()
+        self.reviewer.setToolTip("Your name: it stands beside each of your decisions")
         self._results = self._make_results()
         self._fill_body()
         PanelShortcuts(self, self.shared.review_keys)
-        self._followed: Review | None = None
         self._connect()
+        self._show_lot()
         self._show_review()
+        self.desk.wake()
+
+    def open_results(self, folder: Path) -> None:
+        """Review the results of a folder."""
+        self.desk.open(folder)
+
+    def _make_buttons(self) -> None:
+        actions = self.shared.review_actions
+        self.accept_button = button("Accept (A)", "The region is right", actions["accept"])
+        self.reject_button = button("Reject (R)", "Leave the region out", actions["reject"])
+        self.undo_button = button("Undo", "Take the last decision back (Ctrl+Z)", actions["undo"])
+        self.previous_button = arrow("‹", "Previous region (Shift+N)", actions["previous"])
+        self.next_button = arrow("›", "Next region (N)", actions["next"])
 
     def _make_results(self) -> QWidget:
         results = QWidget()
@@ -62,13 +85,23 @@ class ReviewPanel(Panel):
         layout.addWidget(self.summary)
         layout.addWidget(row(QLabel("Highlight below"), self.threshold))
         layout.addWidget(Legend())
+        layout.addWidget(self.filter_box)
         layout.addWidget(self.table, 1)
+        layout.addWidget(self.left)
         layout.addWidget(
-            row(self.accept_button, self.reject_button, self.previous_button, self.next_button)
+            row(
+                self.accept_button,
+                self.reject_button,
+                self.undo_button,
+                self.previous_button,
+                self.next_button,
+            )
         )
         layout.addWidget(self.current)
         layout.addWidget(self.hover)
+        self.batch_fold = fold("Accept many", self.batch_box)
         self.export_fold = fold("Export", self.export_box)
+        layout.addWidget(self.batch_fold)
         layout.addWidget(self.export_fold)
         return results
 
@@ -76,10 +109,11 @@ class ReviewPanel(Panel):
         more = QWidget()
         more_layout = QFormLayout(more)
         more_layout.setContentsMargins(0, 0, 0, 0)
+        more_layout.addRow("Reviewer", self.reviewer)
         more_layout.addRow("Method", self.extract_box.method)
         more_layout.addRow(KeysBox(self.shared.review_keys, self.viewer))
         self.empty_hint = text_label()
-        for widget in (self.open_button, self.empty_hint, self.extract_box):
+        for widget in (self.open_button, self.empty_hint, self.extract_box, self.results_button):
             self.body.addWidget(widget)
         self.body.addWidget(self._results, 1)
         self.body.addWidget(fold("More", more))
@@ -88,56 +122,89 @@ class ReviewPanel(Panel):
     def _connect(self) -> None:
         follow(self, self.session.review_changed, self._show_review)
         follow(self, self.session.document_changed, self._show_review)
-        self.table.chosen.connect(self._choose)
+        follow(self, self.desk.lot_changed, self._show_lot)
+        follow(self, self.desk.decisions_changed, self._show_decisions)
+        follow(self, self.desk.threshold_changed, self._show_decisions)
+        follow(self, self.desk.shown_changed, self._show_list)
+        follow(self, self.desk.current_changed, self._show_current)
+        self.table.chosen.connect(self.desk.choose)
+        self.filter_box.changed.connect(self._filter)
+        self.reviewer.editingFinished.connect(self._name_reviewer)
         self.threshold.valueChanged.connect(qthrottled(self._move_threshold, timeout=SLIDER_MS))
         self.viewer.mouse_move_callbacks.append(self._on_mouse_move)
         self.destroyed.connect(_Forget(self.viewer.mouse_move_callbacks, self._on_mouse_move))
 
+    def _show_lot(self) -> None:
+        lot = self.desk.lot
+        self._results.setVisible(lot is not None)
+        if lot is not None:
+            self.filter_box.show_lot(lot)
+            self.threshold.setValue(lot.threshold)
+            self.reviewer.setText(lot.reviewer)
+        self._show_list()
+        self._show_review()
+
     def _show_review(self) -> None:
-        document, review = self.session.document, self.session.review
+        document, lot = self.session.document, self.desk.lot
         self.open_button.setVisible(document is None)
-        self.empty_hint.setVisible(review is None)
-        self.empty_hint.setText(
-            "Open an SEM image to start, or drop it here."
-            if document is None
-            else "Extract the image to see its contours, the doubtful ones first."
-        )
-        self._results.setVisible(review is not None)
-        if review is not None and review is not self._followed:
-            follow(self, review.decisions_changed, self._show_decisions)
-            follow(self, review.threshold_changed, self._show_decisions)
-            follow(self, review.current_changed, self._show_current)
-        self._followed = review
-        self.table.rows.set_review(review)
-        if review is not None:
-            self.threshold.setValue(review.threshold)
-            self._show_decisions()
-            self._show_current()
-        self.export_box.show_state()
+        self.empty_hint.setVisible(lot is None)
+        self.empty_hint.setText(self._hint())
+        self._show_decisions()
+        self._show_current()
+
+    def _hint(self) -> str:
+        if self.desk.is_opening:
+            return "Opening results…"
+        if self.session.document is None:
+            return "Open an SEM image to start, or drop it here. Or open results to review."
+        return "Extract the image to see its contours, the doubtful ones first."
+
+    def _show_list(self) -> None:
+        self.table.show_lot(self.desk.lot)
 
     def _show_decisions(self) -> None:
-        review = self.session.review
-        if review is None:
-            return
+        lot, review = self.desk.lot, self.session.review
         self.table.rows.refresh()
-        self.current.setText("" if review.current is None else region_text(review.current))
-        self.summary.setText(summary_text(review))
+        self.summary.setText("" if review is None else summary_text(review))
+        self.summary.setVisible(review is not None)
+        if lot is not None:
+            self.left.setText(left_text(lot))
+            self.undo_button.setEnabled(bool(lot.review.undo_name))
+        self._show_current_text()
         self.export_box.show_state()
 
     def _show_current(self) -> None:
-        review = self.session.review
-        if review is not None:
-            self.table.select_region(review)
-            self.current.setText("" if review.current is None else region_text(review.current))
+        self.table.show_current(self.desk.lot)
+        self._show_current_text()
 
-    def _choose(self, region_id: int) -> None:
-        if self.session.review is not None:
-            self.session.review.select(region_id)
-            self.shared.review_layers.go_to_current()
+    def _show_current_text(self) -> None:
+        lot, review = self.desk.lot, self.session.review
+        region = None if review is None else review.current
+        if region is not None:
+            self.current.setText(region_text(region))
+        elif lot is not None and lot.current is not None:
+            self.current.setText(f"Opening {lot.current.image_id}…")
+        else:
+            self.current.setText("")
+
+    def _filter(self, wanted: Any) -> None:
+        if self.desk.lot is not None:
+            self.desk.lot.show_only(wanted)
+            self._show_decisions()
+            self.desk.show_current()
+
+    def _ask_results(self) -> None:
+        folder = ask_results_folder(self)
+        if folder is not None:
+            self.open_results(folder)
+
+    def _name_reviewer(self) -> None:
+        if self.desk.lot is not None:
+            self.desk.lot.reviewer = self.reviewer.text().strip()
 
     def _move_threshold(self, value: float) -> None:
-        if self.session.review is not None:
-            self.session.review.set_threshold(float(value))
+        if self.desk.lot is not None:
+            self.desk.lot.set_threshold(float(value))
 
     def _on_mouse_move(self, _viewer: Any, event: Any) -> None:
         document = self.session.document
@@ -158,8 +225,8 @@ class _Forget:
 
 
 def summary_text(review: Review) -> str:
-    """Say how many regions stand on what, and what is left to do."""
-    regions = review.regions
+    """Say how many regions of an image stand on what, and what is left to do."""
+    regions = review.extraction.regions
     if not regions:
         return "No regions found. Check the tone and the focus of the image."
     counts = Counter(source_text(region) for region in regions)
@@ -167,3 +234,17 @@ def summary_text(review: Review) -> str:
     text = f"{len(regions)} regions ({by_source}). {len(review.doubtful)} doubtful"
     undecided = len(review.undecided_ids)
     return f"{text}, {undecided} to be decided before export." if undecided else f"{text}."
+
+
+def left_text(lot: Lot) -> str:
+    """Say how much of what the list shows is left, and what became of the rest."""
+    counts = lot.counts
+    decided = {
+        "accepted": counts.accepted,
+        "corrected": counts.corrected,
+        "rejected": counts.rejected,
+    }
+    words = [f"{number} {word}" for word, number in decided.items() if number]
+    n_images = len(lot.results)
+    of = f" in {n_images} images" if n_images > 1 else ""
+    return ", ".join([f"{counts.open} of {counts.total} regions open{of}", *words])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_segsem._contour_lines import lines_by_source, stretches
+from napari_segsem._lot import Lot
 from napari_segsem._review import Review
 from segsem.core.contour import Contour, Region, ReviewStatus, Source
 from segsem.core.extraction import Extraction
+from segsem.export.outputs import write_results
 from segsem.export.results import read_results
+from segsem.review.decision import Action
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -81,25 +85,36 @@ def extraction() -> Extraction:
     )
 
 
-def test_least_sure_first(extraction: Extraction) -> None:
-    review = Review(extraction)
-    assert review.order == [3, 4, 2, 1]
-    assert review.threshold == 0.8
+@pytest.fixture
+def review(extraction: Extraction, tmp_path: Path) -> Iterator[Review]:
+    """The four regions as results on disk, ready to be decided about."""
+    write_results(extraction, tmp_path / "results")
+    lot = Lot.open(tmp_path / "results")
+    yield Review(lot, read_results(tmp_path / "results" / "line_space_000"))
+    lot.close()
+
+
+def ids(lot: Lot) -> list[int]:
+    return [item.key.region_id for item in lot.shown]
+
+
+def test_least_sure_first(review: Review) -> None:
+    assert ids(review.lot) == [3, 4, 2, 1]
+    assert review.lot.threshold == 0.8
     assert [r.region_id for r in review.doubtful] == [3, 4, 2]
 
 
-def test_deciding_goes_to_the_next_in_doubt(extraction: Extraction) -> None:
-    review = Review(extraction)
-    review.decide(ReviewStatus.REJECTED)
+def test_deciding_goes_to_the_next_that_is_open(review: Review) -> None:
+    review.lot.decide(Action.REJECT)
     assert review.current_id == 4
-    review.decide(ReviewStatus.ACCEPTED)
+    review.lot.decide(Action.ACCEPT)
     assert review.current_id == 2
     assert review.undecided_ids == []
     statuses = {r.region_id: r.status for r in review.extraction.regions}
     assert statuses[3] is ReviewStatus.REJECTED
     assert statuses[4] is ReviewStatus.ACCEPTED
-    review.history.undo()
-    review.history.undo()
+    review.lot.undo()
+    review.lot.undo()
     assert review.current_id == 3
     assert review.undecided_ids == [3]
 
@@ -130,8 +145,9 @@ def panel(dock: Any, viewer: Any, samples: Path) -> Any:
 
 
 @pytest.fixture
-def reviewed(panel: Any, extraction: Extraction) -> Any:
-    panel.session.set_extraction(panel.session.document, extraction)
+def reviewed(panel: Any, extraction: Extraction, until: Any) -> Any:
+    panel.desk.open(*panel.desk.keep(panel.session.document, extraction))
+    until(lambda: panel.session.review is not None)
     return panel
 
 
@@ -152,8 +168,8 @@ def test_extract_decide_and_export(
     panel.extract_box.method.setCurrentText("Sauvola only")
     panel.extract_box.extract_button.click()
     assert panel.extract_box.cancel_button.isVisible()
-    until(lambda: not panel.shared.extraction.is_running)
-    assert panel.session.review is not None, panel.footer.text()
+    until(lambda: panel.session.review is not None or bool(panel.shared.extraction.error))
+    assert panel.session.review is not None, panel.shared.extraction.error
     assert "6 regions (6 Sauvola)" in panel.summary.text()
     layer = viewer.layers["SegSEM contours: Sauvola"]
     assert len(layer.data) > 100
@@ -175,11 +191,12 @@ def test_extract_decide_and_export(
     until(lambda: panel.export_box.state.text().startswith("Written"))
     assert (out / "contours.oas").stat().st_size > 0
     assert (out / "contours.gds").stat().st_size > 0
-    written = read_results(out / "line_space_000")
-    statuses = {r.region_id: r.status for r in written.regions}
-    assert statuses[current.region_id] is ReviewStatus.REJECTED
-    assert written.pixel_size_nm == (2.5, 2.5)
-    assert "manifest" in written.pixel_size_source
+    manifest = json.loads((out / "manifest.json").read_text())
+    (image,) = manifest["images"]
+    assert image["left_out"] == {str(current.region_id): "rejected"}
+    assert image["pixel_size_nm"] == [2.5, 2.5]
+    assert "manifest" in image["pixel_size_source"]
+    assert manifest["overrides"] == []
 
 
 def test_cancel_kills_the_child(panel: Any, until: Any) -> None:
@@ -232,9 +249,9 @@ def test_lines_get_no_wider_on_the_screen(reviewed: Any, viewer: Any, until: Any
 
 def test_table_and_canvas_follow_each_other(reviewed: Any, viewer: Any, hand: Any) -> None:
     model = reviewed.table.model()
-    shown = [model.data(model.index(row, 0)) for row in range(model.rowCount())]
+    shown = [model.data(model.index(row, 1)) for row in range(model.rowCount())]
     assert shown == ["3", "4", "2", "1"]
-    assert model.data(model.index(0, 4)) == "low contrast"
+    assert model.data(model.index(0, 5)) == "low contrast"
     hand.key(Qt.Key.Key_N)
     assert reviewed.session.review.current_id == 4
     assert reviewed.table.currentIndex().row() == 1
@@ -243,7 +260,7 @@ def test_table_and_canvas_follow_each_other(reviewed: Any, viewer: Any, hand: An
     assert reviewed.session.review.region(3).status is ReviewStatus.ACCEPTED
     hand.key(Qt.Key.Key_Z, CTRL)
     assert reviewed.session.review.region(3).status is ReviewStatus.PENDING
-    reviewed.table.chosen.emit(2)
+    reviewed.table.chosen.emit(reviewed.session.review.key(2))
     assert "Region 2: Sauvola, confidence 0.60: low contrast" in reviewed.current.text()
 
 
@@ -274,8 +291,10 @@ def test_undecided_regions_block_the_export(reviewed: Any, until: Any, tmp_path:
     assert box.button.isEnabled()
     box.export_to(tmp_path / "out")
     until(lambda: box.state.text().startswith("Written"))
-    record = json.loads((tmp_path / "out" / "line_space_000" / "regions.json").read_text())
-    assert record["provenance"]["override_undecided_regions"] == [3]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    (override,) = manifest["overrides"]
+    assert override["override"] == "allow_needs_human"
+    assert list(override["exported_without_decision"].values()) == [[3]]
 
 
 def test_an_unwritable_folder_is_one_sentence(reviewed: Any, until: Any, tmp_path: Path) -> None:

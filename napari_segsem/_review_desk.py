@@ -1,0 +1,402 @@
+"""`ReviewDesk`: the lot that lies on the desk, and the image of it that is shown. Knows no Qt.
+
+Results that are made here are kept in the project; others are opened from their folder. What takes
+long (reading records, contours and label images) runs in the background.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from psygnal import Signal
+
+from napari_segsem._document import Document
+from napari_segsem._documents import Background
+from napari_segsem._lot import Lot
+from napari_segsem._review import Review
+from napari_segsem._session import Session
+from segsem.core.contour import ReviewStatus
+from segsem.core.exceptions import SegSemError
+from segsem.core.extraction import Extraction
+from segsem.export.outputs import write_results
+from segsem.export.results import REGIONS_JSON, read_results
+from segsem.review.decision import Action
+from segsem.review.item import ItemKey
+from segsem.review.outline import Outline, outlines_of
+
+RESULTS = "results"
+"""Folder of a project that holds what was extracted in this program."""
+
+
+class ReviewDesk:
+    """One lot at a time, over the images of a session.
+
+    Parameters
+    ----------
+    session : Session
+    background : callable
+        Where files are read.
+    zoom : callable
+        Moves the view to the current region.
+    """
+
+    lot_changed = Signal()
+    decisions_changed = Signal()
+    current_changed = Signal()
+    threshold_changed = Signal()
+    shown_changed = Signal()
+
+    def __init__(self, session: Session, background: Background, zoom: Callable[[], None]) -> None:
+        self._session, self._background, self._zoom = session, background, zoom
+        self.lot: Lot | None = None
+        self.is_opening = False
+        self.is_busy = False
+        """While the outlines of all images are read for a batch."""
+        self._awake = self._closed = False
+        self._zoom_wanted = False
+        self._loading: set[tuple[str, int]] = set()
+        self._made_here: WeakKeyDictionary[Document, str] = WeakKeyDictionary()
+        self._own: tempfile.TemporaryDirectory[str] | None = None
+        self._tried: Path | None = None
+        session.document_changed.connect(self._document_changed)
+
+    def wake(self) -> None:
+        """Somebody reviews: show what is known of the image that is shown."""
+        self._awake = True
+        self._document_changed()
+
+    def close(self) -> None:
+        """Let go of the lot."""
+        self._closed = True
+        self._session.document_changed.disconnect(self._document_changed, missing_ok=True)
+        self._put_away()
+        if self._own is not None:
+            self._own.cleanup()
+
+    def open(self, folder: Path, image_id: str | None = None) -> None:
+        """Lay the results of a folder on the desk, in place of those that lie there.
+
+        Parameters
+        ----------
+        folder : Path
+            Results of `segsem extract`.
+        image_id : str, optional
+            The image to begin with; the one shown, or that of the least sure region.
+        """
+        if self.is_opening or self._closed:
+            return
+        reviewer = None if self.lot is None else self.lot.reviewer
+        self._put_away()
+        self.is_opening = True
+        self.lot_changed.emit()
+
+        def opened(lot: Lot) -> None:
+            self.is_opening = False
+            if self._closed:
+                lot.close()
+                return
+            if reviewer:
+                lot.reviewer = reviewer
+            self._lay_out(lot, image_id)
+
+        def failed(message: str) -> None:
+            self.is_opening = False
+            self._session.tell_error(message)
+            self.lot_changed.emit()
+
+        self._background(partial(Lot.open, folder), opened, failed)
+
+    def keep(self, document: Document, extraction: Extraction) -> tuple[Path, str]:
+        """Keep what was extracted from an image; in the background.
+
+        Returns
+        -------
+        Path, str
+            Folder of the results and the image's id in them.
+        """
+        workplace = self._session.workplace
+        project = None if workplace is None else workplace.project
+        image_id = extraction.image_id
+        if project is None:
+            if self._own is None:
+                self._own = tempfile.TemporaryDirectory(prefix="segsem-results-")
+            folder = Path(self._own.name) / RESULTS
+        else:
+            folder = project.folder / RESULTS
+            image_id = project.register(document.image).image_id
+        provenance = dict(extraction.provenance)
+        if not document.image.sha256:
+            # The file that the child read is gone by now.
+            provenance["content_hash"] = document.content_hash
+        kept = replace(extraction, image_id=image_id, provenance=provenance)
+        write_results(kept, folder)
+        self._made_here[document] = image_id
+        return folder, image_id
+
+    def decide(self, action: Action) -> None:
+        """Decide about the current region, which must be in sight."""
+        lot = self.lot
+        if lot is None or lot.current is None:
+            self._session.tell("Nothing to decide: extract an image, or open results")
+            return
+        if not self._is_in_sight(lot):
+            self._session.tell(f"Wait: {lot.current.image_id} is not shown yet")
+            self.show_current()
+            return
+        self._guarded(partial(lot.decide, action))
+        self.show_current()
+
+    def step(self, by: int) -> None:
+        """Look at the next or the previous region."""
+        if self.lot is not None:
+            self.lot.step(by)
+            self.show_current()
+
+    def choose(self, key: ItemKey) -> None:
+        """Look at a region."""
+        if self.lot is not None:
+            self.lot.select(key)
+            self.show_current()
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        self._walk(Lot.undo, "Undone", "Nothing to undo")
+
+    def redo(self) -> None:
+        """Do the last undone step again."""
+        self._walk(Lot.redo, "Done again", "Nothing to redo")
+
+    def accept_above(self, confidence: float) -> None:
+        """Accept all open regions of what is shown that are at least so sure, as one step."""
+        lot = self.lot
+        if lot is None or self.is_busy:
+            return
+        images = {item.key.image_id for item in lot.shown}
+        self.is_busy = True
+        self.decisions_changed.emit()
+
+        def ready(_outlines: object) -> None:
+            self.is_busy = False
+            if lot is self.lot:
+                found: list[ItemKey] = []
+                self._guarded(lambda: found.extend(lot.accept_above(confidence)))
+                n_images = len({key.image_id for key in found})
+                self._session.tell(
+                    f"{len(found)} regions of {n_images} images accepted (confidence "
+                    f"{confidence:.2f} or more); Undo takes them back together"
+                )
+            self.decisions_changed.emit()
+
+        def failed(message: str) -> None:
+            self.is_busy = False
+            self._session.tell_error(message)
+            self.decisions_changed.emit()
+
+        # A decision keeps the outlines of its image: reading them all may take a while.
+        self._background(lambda: [lot.review.outlines(name) for name in images], ready, failed)
+
+    def show_current(self) -> None:
+        """Move the view to the current region, and open its image where another is shown."""
+        lot = self.lot
+        if lot is None or lot.current is None:
+            return
+        if self._is_in_sight(lot):
+            self._zoom_wanted = False
+            self._zoom()
+            self._read_ahead(lot)
+            return
+        self._zoom_wanted = True
+        document = self._session.document
+        if document is None or self._image_id(lot, document) != lot.current.image_id:
+            self._open_image(lot, lot.current.image_id)
+
+    def _walk(self, how: Callable[[Lot], str | None], done: str, nothing: str) -> None:
+        name: list[str | None] = [None]
+
+        def walk() -> None:
+            name[0] = None if self.lot is None else how(self.lot)
+
+        self._guarded(walk)
+        self._session.tell(f"{done}: {name[0]}" if name[0] else nothing)
+        if name[0]:
+            self.show_current()
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except SegSemError as error:
+            self._session.tell_error(str(error))
+
+    def _is_in_sight(self, lot: Lot) -> bool:
+        review = self._session.review
+        return (
+            review is not None
+            and review.lot is lot
+            and lot.current is not None
+            and review.image_id == lot.current.image_id
+        )
+
+    def _put_away(self) -> None:
+        lot, self.lot = self.lot, None
+        if lot is None:
+            return
+        with suppress(SegSemError):
+            # The journal holds all decisions; only the summary could not be written.
+            lot.close()
+
+    def _lay_out(self, lot: Lot, image_id: str | None) -> None:
+        self.lot = lot
+        lot.decisions_changed.connect(self._relay_decisions)
+        lot.current_changed.connect(self._relay_current)
+        lot.threshold_changed.connect(self._relay_threshold)
+        lot.shown_changed.connect(self._relay_shown)
+        document = self._session.document
+        if image_id is None and document is not None:
+            image_id = self._image_id(lot, document)
+        if image_id is not None:
+            self._look_at(lot, image_id)
+        self.lot_changed.emit()
+        self._document_changed()
+        if not self._is_in_sight(lot):
+            self.show_current()
+
+    def _look_at(self, lot: Lot, image_id: str) -> None:
+        keys = [item.key for item in lot.shown if item.key.image_id == image_id]
+        still_open = [key for key in keys if lot.status(key) is ReviewStatus.PENDING]
+        for key in (still_open or keys)[:1]:
+            lot.select(key)
+
+    def _document_changed(self) -> None:
+        document, lot = self._session.document, self.lot
+        if document is None or not self._awake:
+            return
+        if document.review is not None and document.review.lot is not lot:
+            document.review = None
+            self._session.review_changed.emit()
+        if lot is None:
+            self._open_own(document)
+            return
+        image_id = self._image_id(lot, document)
+        if image_id is None:
+            return
+        if not self._zoom_wanted and (lot.current is None or lot.current.image_id != image_id):
+            self._look_at(lot, image_id)
+        if document.review is None:
+            self._load(lot, document, image_id)
+        elif self._zoom_wanted:
+            self.show_current()
+
+    def _open_own(self, document: Document) -> None:
+        """Open what was extracted here on an earlier day."""
+        workplace = self._session.workplace
+        project = None if workplace is None else workplace.open_project
+        if project is None or self.is_opening:
+            return
+        folder = project.folder / RESULTS
+        image_id = project.register(document.image).image_id
+        if folder != self._tried and (folder / image_id / REGIONS_JSON).is_file():
+            self._tried = folder
+            self.open(folder)
+
+    def _load(self, lot: Lot, document: Document, image_id: str, *, to_show: bool = True) -> None:
+        mark = (image_id, id(document))
+        if mark in self._loading:
+            return
+        self._loading.add(mark)
+        result = lot.results[image_id]
+
+        def loaded(read: tuple[Extraction, dict[int, Outline]]) -> None:
+            self._loading.discard(mark)
+            if self._closed or lot is not self.lot:
+                return
+            extraction, outlines = read
+            lot.review.know_outlines(image_id, outlines)
+            document.review = Review(lot, extraction)
+            if document is self._session.document:
+                self._session.review_changed.emit()
+                if self._zoom_wanted:
+                    self.show_current()
+
+        def failed(message: str) -> None:
+            self._loading.discard(mark)
+            if to_show:
+                self._session.tell_error(message)
+
+        self._background(lambda: _read(result.folder), loaded, failed)
+
+    def _open_image(self, lot: Lot, image_id: str) -> None:
+        documents = self._session.documents
+        for index, key in enumerate(documents.keys):
+            document = documents.in_memory(key)
+            if document is not None and self._image_id(lot, document) == image_id:
+                documents.go_to(index)
+                return
+        path = _image_path(lot, image_id)
+        if path is None or not path.is_file():
+            self._zoom_wanted = False
+            where = "" if path is None else f" at {path}"
+            self._session.tell_error(
+                f"The image of {image_id} is no longer{where}: open it from where it is now"
+            )
+            return
+        documents.open_files([path])
+
+    def _read_ahead(self, lot: Lot) -> None:
+        """Read the image of the next region that is open, while this one is looked at."""
+        following = lot.next_open()
+        if following is None or lot.current is None or following.image_id == lot.current.image_id:
+            return
+        path, image_id = _image_path(lot, following.image_id), following.image_id
+        if path is None or not path.is_file():
+            return
+
+        def read(document: Document) -> None:
+            if lot is self.lot and document.review is None:
+                self._load(lot, document, image_id, to_show=False)
+
+        self._session.documents.fetch(path, read, lambda _message: None)
+
+    def _image_id(self, lot: Lot, document: Document) -> str | None:
+        """Which image of the lot a document is."""
+        made = self._made_here.get(document)
+        if made in lot.results:
+            return made
+        return next(
+            (name for name, result in lot.results.items()
+             if _is_of(result.record.provenance, document)),
+            None,
+        )  # fmt: skip
+
+    def _relay_decisions(self) -> None:
+        self.decisions_changed.emit()
+
+    def _relay_current(self) -> None:
+        self.current_changed.emit()
+
+    def _relay_threshold(self) -> None:
+        self.threshold_changed.emit()
+
+    def _relay_shown(self) -> None:
+        self.shown_changed.emit()
+
+
+def _read(folder: Path) -> tuple[Extraction, dict[int, Outline]]:
+    extraction = read_results(folder)
+    return extraction, outlines_of(extraction.regions)
+
+
+def _image_path(lot: Lot, image_id: str) -> Path | None:
+    named = lot.results[image_id].record.provenance.get("image_path")
+    return Path(str(named)) if named else None
+
+
+def _is_of(provenance: dict[str, object], document: Document) -> bool:
+    if document.image.sha256:
+        return provenance.get("image_sha256") == document.image.sha256
+    return provenance.get("content_hash") == document.content_hash
