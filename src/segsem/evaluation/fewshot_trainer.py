@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,17 +124,31 @@ class FinetuneTrainer:
         """Run it; where it would take too long, stop and say how many epochs would do."""
         finetune: Any = importlib.import_module(FINETUNE)
         steps = finetune.finetune(request)
+        began = time.monotonic()
         while True:
             try:
                 event = next(steps)
             except StopIteration as stop:
                 return epochs, stop.value
-            expected = float(event.values.get("expected_s", 0.0))
-            fewer = max(int(epochs * self._seconds / max(expected, 1e-9)), FEWEST_EPOCHS)
-            if event.name == "timing" and expected > self._seconds and fewer < epochs:
+            fewer = self._affordable(event, epochs, time.monotonic() - began)
+            if fewer < epochs:
                 steps.close()
                 return fewer, None
             yield Progress(0, 0, event.name)
+
+    def _affordable(self, event: Any, epochs: int, spent: float) -> int:
+        """Epochs that the time allows: as was estimated from a few steps, then as the first took.
+
+        A shorter run is a new one, since the course of the learning rate depends on its length.
+        """
+        expected = 0.0
+        if event.name == "timing":
+            expected = float(event.values["expected_s"])
+        elif event.name == "epoch" and event.values["epoch"] == 1:
+            expected = spent * epochs
+        if expected <= self._seconds:
+            return epochs
+        return min(max(int(epochs * self._seconds / expected), FEWEST_EPOCHS), epochs)
 
 
 def make_project(folder: Path, data: Path) -> Generator[Progress, None, Path]:
