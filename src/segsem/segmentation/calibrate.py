@@ -130,7 +130,8 @@ def _safe(examples: dict[Source, Examples], names: dict[Source, tuple[str, ...]]
 
 
 def _counts(examples: Examples) -> dict[str, int]:
-    return {"count": len(examples.right), "wrong": len(examples.right) - sum(examples.right)}
+    count, right = len(examples.right), int(np.count_nonzero(examples.right))
+    return {"count": count, "wrong": count - right}
 
 
 def _check(examples: Examples, source: Source) -> None:
