@@ -61,7 +61,7 @@ class Words:
     def tell(self, event: Event) -> None:
         """Tell an event."""
         values = event.values
-        if event.name in ("reading", "checking"):
+        if event.name in ("reading", "checking", "calibrating"):
             self._move(values["done"], values["total"], values["message"])
         elif event.name == "step":
             done = (values["epoch"] - 1) * values["steps"] + values["step"]
@@ -121,11 +121,13 @@ def _started(values: dict[str, Any]) -> list[str]:
 
 
 def _done(values: dict[str, Any]) -> list[str]:
-    gain = values["gain"]
+    gain, calibration = values["gain"], values.get("calibration")
     lines = [f"{values['model']}: {_duration(values['seconds'])}, epoch {values['best_epoch']}"]
     for name, one in values["held_out"].items():
         before, after = one["before"]["mean"], one["after"]["mean"]
         lines.append(f"  {name:<18} {before:.3f} -> {after:.3f}")
+    if calibration is not None:
+        lines.append(f"  {calibration['note']}")
     lines.append(
         f"{values['verdict']} on held-out images: gain {gain['mean']:+.3f}, 95 % interval "
         f"{gain['low']:+.3f} to {gain['high']:+.3f}"

@@ -101,6 +101,8 @@ class FinetuneTrainer:
         self, key: RunKey, taught: Sequence[str], held_out: Sequence[str], epochs: int
     ) -> Any:
         params: dict[str, Any] = {"train": key.train, "seed": key.seed, "epochs": epochs}
+        # Confidence is not what is measured.
+        params["calibration_sites"] = 0
         if key.rate != 1.0:
             params["learning_rate"] = key.rate * self._usual_rate(params)
         finetune: Any = importlib.import_module(FINETUNE)

@@ -31,6 +31,13 @@ from segsem.training.few_shot_images import (
     specks_of,
     write_snapshot,
 )
+from segsem.training.finetune_calibration import (
+    Recalibrated,
+    calibration_images,
+    recalibrate,
+    seconds_of_calibration,
+)
+from segsem.training.finetune_events import Event, started, timing, told
 from segsem.training.finetune_loss import StepGradient
 from segsem.training.finetune_params import FinetuneParams
 from segsem.training.finetune_parts import (
@@ -51,31 +58,19 @@ from segsem.training.finetune_run import (
     read_run,
     write_run,
 )
-from segsem.training.finetune_trainer import CHECKPOINT, EpochRow, FinetuneTrainer, StepDone
-from segsem.training.held_out import ObjectScore, compare, measure_images, overall_gain
+from segsem.training.finetune_trainer import CHECKPOINT, FinetuneTrainer
+from segsem.training.held_out import (
+    ObjectScore,
+    compare,
+    measure_images,
+    overall_gain,
+    seconds_of_checking,
+)
 from segsem.training.lora import merge_lora
 from segsem.training.outlines import ObjectOutlines, write_outlines
 from segsem.training.validation import Validation, usable_sites
 
-SECONDS_PER_OBJECT_OF_VALIDATION = 4.0
-"""Asking for an object of a held-out image takes so many times as long as one for validation: its
-outline is followed through windows, and measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, for whoever watches.
-
-    Attributes
-    ----------
-    name : str
-        `reading`, `started`, `timing`, `step`, `epoch`, `checking`, `done`.
-    values : dict
-        JSON values.
-    """
-
-    name: str
-    values: dict[str, Any] = field(default_factory=dict)
+__all__ = ["Event", "Request", "finetune"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +144,20 @@ def finetune(request: Request) -> Generator[Event, None, Outcome | None]:
     before = part_hashes(model.state_dict())
     trainer, steps_per_epoch = _trainer(model.to(device), description, run, images, folder)
     resumed = trainer.resume() if request.resume else False
-    yield _started(run, images, warnings, trainer, steps_per_epoch, resumed, numel_learning(model))
-    yield _timing(trainer, steps_per_epoch, run, images)
+    yield started(run, images, warnings, trainer, steps_per_epoch, resumed, numel_learning(model))
+    yield timing(
+        trainer, steps_per_epoch, run, _seconds_after(base, description, run, images, device)
+    )
     if request.time_only:
         return None
     for happened in trainer.run():
-        yield _told(happened)
+        yield told(happened)
     trainer.use_best()
     merge_lora(model.cpu())
     proof = _saved_and_proved(model, folder, before, run)
     held_out = [image for image in images if image.image_id in run.split.held_out]
     old, new = yield from _checked(base, folder, description, held_out, device)
+    calibration = yield from _recalibrated(folder, description, run, images, device)
     outcome = Outcome(
         folder=folder,
         name=request.name,
@@ -175,6 +173,7 @@ def finetune(request: Request) -> Generator[Event, None, Outcome | None]:
         learning_rate=learning_rate(description.config, run.params),
         versions=_versions(),
         warnings=run.split.warnings,
+        calibration=calibration,
     )
     write_outlines(folder, _outlines(old, new))
     write_result(model, outcome)
@@ -303,6 +302,42 @@ def _checked(
     return found[0], found[1]
 
 
+def _recalibrated(
+    folder: Path,
+    description: ModelDescription,
+    run: Run,
+    images: list[FewShotImage],
+    device: str,
+) -> Generator[Event, None, Recalibrated]:
+    """Calibrate the new model's confidence where its masks never taught."""
+    sites = calibration_images(images, run.split.sites, run.params.calibration_sites)
+    if not sites:
+        return Recalibrated(False, "Confidence is not calibrated: there are no calibration sites")
+    predictor = _predictor(folder / WEIGHTS_FILE, description, device)
+    origin = {"kind": "fine-tuning", "sites": [asdict(site) for site in run.split.sites]}
+    steps = recalibrate(predictor, folder, sites, run.params.seed, origin)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            made: Recalibrated = stop.value
+            return made
+        values = {"done": step.done, "total": step.total, "message": step.message}
+        yield Event("calibrating", values)
+
+
+def _seconds_after(
+    base: str, description: ModelDescription, run: Run, images: list[FewShotImage], device: str
+) -> float:
+    """Seconds from the last epoch to the end, timed on images that teach."""
+    predictor = _predictor(find_model(base) / WEIGHTS_FILE, description, device)
+    taught = [image for image in images if image.image_id in run.split.train]
+    held_out = [image for image in images if image.image_id in run.split.held_out]
+    sites = calibration_images(images, run.split.sites, run.params.calibration_sites)
+    checking = 2 * seconds_of_checking(predictor, taught[0], held_out)
+    return checking + seconds_of_calibration(predictor, sites, run.params.seed)
+
+
 def _outlines(
     old: Sequence[ObjectScore], new: Sequence[ObjectScore]
 ) -> dict[str, list[ObjectOutlines]]:
@@ -319,79 +354,6 @@ def _predictor(weights: Path, description: ModelDescription, device: str) -> SAM
     # Full precision: before and after are to differ by their weights alone.
     return SAM2Predictor(
         model, weights.parent.name, file_sha256(weights), description.frame_px, device, "fp32", True
-    )
-
-
-def _started(
-    run: Run,
-    images: Sequence[FewShotImage],
-    warnings: Sequence[str],
-    trainer: FinetuneTrainer,
-    steps_per_epoch: int,
-    resumed: bool,
-    n_learning: int,
-) -> Event:
-    held = set(run.split.held_out)
-    return Event(
-        "started",
-        {
-            "base": run.base,
-            "train": run.params.train.value,
-            "weights_learning": n_learning,
-            "images": {"train": list(run.split.train), "held_out": list(run.split.held_out)},
-            "objects": {
-                "train": sum(_objects(i) for i in images if i.image_id not in held),
-                "held_out": sum(_objects(i) for i in images if i.image_id in held),
-            },
-            "validation_sites": len(run.split.sites),
-            "epochs": run.params.epochs,
-            "steps_per_epoch": steps_per_epoch,
-            "resumed_after_epoch": trainer.epochs_done if resumed else None,
-            "warnings": list(warnings),
-        },
-    )
-
-
-def _timing(
-    trainer: FinetuneTrainer, steps_per_epoch: int, run: Run, images: Sequence[FewShotImage]
-) -> Event:
-    per_step, per_validation = trainer.time_steps()
-    left = run.params.epochs - trainer.epochs_done
-    held = set(run.split.held_out)
-    objects = sum(min(_objects(i), 12) for i in images if i.image_id in held)
-    per_object = per_validation / max(trainer.validation_objects, 1)
-    expected = left * (steps_per_epoch * per_step + per_validation)
-    expected += 2 * objects * per_object * SECONDS_PER_OBJECT_OF_VALIDATION
-    return Event(
-        "timing",
-        {
-            "expected_s": round(expected, 1),
-            "step_s": round(per_step, 3),
-            "validation_s": round(per_validation, 3),
-            "steps_left": left * steps_per_epoch,
-        },
-    )
-
-
-def _objects(image: FewShotImage) -> int:
-    return int(image.labels.max())
-
-
-def _told(happened: StepDone | EpochRow) -> Event:
-    if isinstance(happened, StepDone):
-        return Event("step", {**asdict(happened), "loss": round(happened.loss, 5)})
-    val = happened.val
-    return Event(
-        "epoch",
-        {
-            "epoch": happened.epoch,
-            "train_loss": happened.train_loss,
-            "val_loss": val.loss,
-            "val_iou": val.iou,
-            "val_boundary_f1": val.boundary_f1,
-            "val_edge_px": val.edge_px,
-            "best": happened.best,
-        },
     )
 
 

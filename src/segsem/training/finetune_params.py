@@ -78,6 +78,25 @@ class FinetuneParams(StageParams):
     grad_clip: float = Field(
         1.0, gt=0.0, le=100.0, title="Gradient clipping", description="Longest gradient of a step."
     )
+    averaging: float = Field(
+        0.95,
+        ge=0.0,
+        lt=1.0,
+        title="Averaging of weights",
+        description=(
+            "What validation sees and what is kept is an average over about 1 / (1 - this) steps; "
+            "0 = the weights of the last step."
+        ),
+    )
+    calibration_sites: int = Field(
+        12,
+        ge=0,
+        le=100,
+        title="Calibration sites",
+        description=(
+            "Validation sites that confidence is calibrated on for the new model; 0 = not at all."
+        ),
+    )
     frames_per_image: int = Field(
         0,
         ge=0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from segsem.core.files import write_text
 from segsem.models.add import describe_model
+from segsem.training.finetune_calibration import Recalibrated
 from segsem.training.finetune_parts import FrozenProof
 from segsem.training.finetune_run import Run
 from segsem.training.finetune_trainer import EpochRow
@@ -60,6 +61,7 @@ class Outcome:
     seconds, learning_rate : float
     versions : dict of str to str
     warnings : tuple of str
+    calibration : Recalibrated
     """
 
     folder: Path
@@ -76,6 +78,7 @@ class Outcome:
     learning_rate: float
     versions: dict[str, str]
     warnings: tuple[str, ...]
+    calibration: Recalibrated
 
     @property
     def verdict(self) -> str:
@@ -91,6 +94,7 @@ class Outcome:
             "best_epoch": self.best_epoch,
             "epochs": self.rows[-1].epoch,
             "held_out": {one.measure: asdict(one) for one in self.comparisons},
+            "calibration": asdict(self.calibration),
             "seconds": round(self.seconds, 1),
         }
 
@@ -130,6 +134,7 @@ def provenance(outcome: Outcome) -> dict[str, Any]:
         "held_out": {one.measure: asdict(one) for one in outcome.comparisons},
         "gain": asdict(outcome.gain),
         "verdict": outcome.verdict,
+        "calibration": asdict(outcome.calibration),
         "adopted": False,
         "seconds": round(outcome.seconds, 1),
         "versions": outcome.versions,
@@ -166,6 +171,10 @@ def report(outcome: Outcome) -> str:
             if outcome.warnings
             else []
         ),
+        "## Confidence",
+        "",
+        f"{outcome.calibration.note}.",
+        "",
         "## What learnt, and what stayed",
         "",
         "Sha256 of names, shapes and bytes, read back from the weights file.",

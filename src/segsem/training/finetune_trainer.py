@@ -19,6 +19,7 @@ from torch import nn
 from segsem.core.exceptions import ExportError, InputError, TaskError
 from segsem.core.files import atomic_path
 from segsem.training.few_shot_frames import FrameSource
+from segsem.training.finetune_average import WeightAverage
 from segsem.training.finetune_loss import StepGradient
 from segsem.training.finetune_params import FinetuneParams
 from segsem.training.finetune_parts import parameter_groups, set_modes
@@ -121,6 +122,7 @@ class FinetuneTrainer:
         self._optimizer = torch.optim.AdamW(self._groups, lr=rate)
         self._state = _State()
         self._best: dict[str, Tensor] = {}
+        self._average = WeightAverage(self._trained, params.averaging)
 
     @property
     def rows(self) -> list[EpochRow]:
@@ -204,7 +206,8 @@ class FinetuneTrainer:
             if loss is not None:
                 losses.append(loss)
                 yield StepDone(epoch, number + 1, steps, loss)
-        val = self._validation.score(self.model)
+        with self._average.in_place():
+            val = self._validation.score(self.model)
         before = [row.val.score for row in self.rows if row.epoch > 0]
         best = not before or val.score > max(before)
         mean = sum(losses) / len(losses) if losses else None
@@ -213,7 +216,7 @@ class FinetuneTrainer:
         self._state.epoch = epoch
         if best:
             self._state.best_epoch = epoch
-            self._best = {n: p.detach().cpu().clone() for n, p in self._trained.items()}
+            self._best = {n: w.detach().cpu().clone() for n, w in self._average.weights.items()}
         self.save()
         yield row
 
@@ -233,6 +236,7 @@ class FinetuneTrainer:
             raise TaskError(msg)
         nn.utils.clip_grad_norm_(list(self._trained.values()), self._params.grad_clip)
         self._optimizer.step()
+        self._average.update(step)
         return loss
 
     def _step_gradient(self, step: int) -> float | None:
@@ -264,6 +268,7 @@ class FinetuneTrainer:
         state = {
             "state": json.dumps(asdict(self._state)),
             "trained": {name: p.detach() for name, p in self._trained.items()},
+            "average": self._average.weights,
             "best": self._best,
             "optimizer": self._optimizer.state_dict(),
         }
@@ -296,6 +301,7 @@ class FinetuneTrainer:
             with torch.no_grad():
                 for name, weights in trained.items():
                     self._trained[name].copy_(weights)
+            self._average.restore(saved["average"])
             self._optimizer.load_state_dict(copy.deepcopy(saved["optimizer"]))
             self._best = saved["best"]
             self._state = _state_of(json.loads(saved["state"]))

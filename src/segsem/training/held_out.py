@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +34,7 @@ MEASURES = ("click_iou", "box_iou", "click_boundary_f1", "box_boundary_f1", "edg
 """`edge_px` is the mean over both kinds."""
 
 CACHED_WINDOWS = 32
+TIMED_OBJECTS = 3
 ENOUGH_IMAGES = 3
 
 
@@ -104,6 +106,32 @@ def measure_images(
     return found
 
 
+def seconds_of_checking(
+    predictor: Predictor, timed: FewShotImage, images: Sequence[FewShotImage]
+) -> float:
+    """Seconds that `measure_images` will take, from a few objects of another image.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    timed : FewShotImage
+        Asked for its first objects.
+    images : sequence of FewShotImage
+        Of which nothing but the number of objects is looked at.
+    """
+    encode = _encoder(predictor, timed)
+    shape = (timed.grey.shape[0], timed.grey.shape[1])
+    took = []
+    for mask in _objects(timed)[:TIMED_OBJECTS]:
+        began = time.perf_counter()
+        _measure_object(predictor, encode, mask, shape)
+        took.append(time.perf_counter() - began)
+    # The first one pays for encoding what the others are looked for in.
+    first, further = took[0], float(np.mean(took[1:] or took))
+    counts = [min(len(np.unique(image.labels)) - 1, OBJECTS_PER_IMAGE) for image in images]
+    return sum(first + (count - 1) * further for count in counts)
+
+
 def compare(before: Sequence[ObjectScore], after: Sequence[ObjectScore]) -> list[Comparison]:
     """Compare the scores of the same objects, one `Comparison` for each of `MEASURES`."""
     cluster = _clusters(before)
@@ -159,15 +187,19 @@ def _bootstrap(values: FloatArray, cluster: npt.NDArray[np.intp]) -> Interval:
 
 def _measure_image(predictor: Predictor, image: FewShotImage) -> list[ObjectScore]:
     shape = (image.grey.shape[0], image.grey.shape[1])
-
-    @lru_cache(maxsize=CACHED_WINDOWS)
-    def encode(window: Window) -> ImageEmbedding:
-        return predictor.encode(np.ascontiguousarray(image.grey[window.slices]))
-
+    encode = _encoder(predictor, image)
     return [
         ObjectScore(image.image_id, *_measure_object(predictor, encode, mask, shape))
         for mask in _objects(image)
     ]
+
+
+def _encoder(predictor: Predictor, image: FewShotImage) -> Callable[[Window], ImageEmbedding]:
+    @lru_cache(maxsize=CACHED_WINDOWS)
+    def encode(window: Window) -> ImageEmbedding:
+        return predictor.encode(np.ascontiguousarray(image.grey[window.slices]))
+
+    return encode
 
 
 def _objects(image: FewShotImage) -> list[MaskArray]:

@@ -24,6 +24,7 @@ SMALL_RUN = {
     "frames_per_step": 2,
     "objects_per_frame": 2,
     "corrections": 0,
+    "calibration_sites": 0,
 }
 """Parameters of runs that take about a second."""
 
