@@ -22,7 +22,7 @@ MEASURES = {
     "box_iou": "IoU, box",
     "click_boundary_f1": "Boundary F1, one click",
     "box_boundary_f1": "Boundary F1, box",
-    "edge_px": "Edge error, px",
+    "edge_px": "Edge error, mean of both in px",
 }
 """In the order in which they are shown; more is better for all but the last."""
 

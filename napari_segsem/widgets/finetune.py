@@ -6,6 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from napari_segsem._finetune_models import TunedModel
 from napari_segsem._finetune_state import Phase
 from napari_segsem._restore import PLUGIN
 from napari_segsem._sessions import Shared
@@ -27,6 +28,7 @@ class FinetunePanel(Panel):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
+        self._seen: tuple[Phase, TunedModel | None] = (Phase.IDLE, None)
         self.expert = ExpertForm(self.shared)
         self.start_box = StartBox(self.shared, self.expert, self._go_to_annotate)
         self.work_box = WorkBox(self.shared)
@@ -56,6 +58,10 @@ class FinetunePanel(Panel):
 
     def _show_state(self) -> None:
         tuning = self.shared.tuning
+        if (tuning.state.phase, tuning.result) != self._seen:
+            self._seen = (tuning.state.phase, tuning.result)
+            # What is new is at the top.
+            self.show_widget(self.header)
         running, decided = tuning.is_running, tuning.result is None
         self.work_box.setVisible(running)
         self.stopped_box.setVisible(not running and decided and self.stopped_box.is_wanted)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from napari_segsem._finetune_state import TrainingState
 
 HEIGHT = 104
+SPACE = 8
 TITLE_PX = 18.0
 FOOT_PX = 16.0
 LEFT_PX = 44.0
@@ -46,8 +47,8 @@ class Curve:
 FIRST, SECOND = "#4C9BD8", "#D98C1F"
 """Blue and orange that read on the dark theme and on the light one."""
 
-LOSS = Curve("each step", FIRST)
-EPOCH_LOSS = Curve("mean of an epoch", SECOND, dashed=True)
+LOSS = Curve("steps", FIRST)
+EPOCH_LOSS = Curve("epochs", SECOND, dashed=True)
 IOU = Curve("IoU", FIRST)
 BOUNDARY = Curve("boundary F1", SECOND, dashed=True)
 EDGE = Curve("mean edge error", FIRST)
@@ -188,7 +189,9 @@ class Curves(QWidget):
         self.edge = Plot("Edge error, px", (EDGE,), f"{sites}; lower is better")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
+        layout.setSpacing(SPACE)
+        self.setFixedHeight(3 * HEIGHT + 2 * SPACE)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         for plot in (self.loss, self.agreement, self.edge):
             layout.addWidget(plot)
 

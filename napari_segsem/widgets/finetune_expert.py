@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
-from magicgui.widgets import Container, create_widget
+from magicgui.widgets import create_widget
 from psygnal import Signal
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_segsem._finetune import changed_params
 from napari_segsem._sessions import Shared
@@ -17,7 +18,9 @@ from segsem.models.store import installed_models
 from segsem.training.finetune_params import FinetuneParams
 
 IN_USE = "The model in use"
-DECIMALS = {"learning_rate": 6, "layer_decay": 3, "weight_decay": 4}
+DECIMALS = {"Learning rate": 6, "Layer-wise decay": 3, "Weight decay": 4}
+"""By title."""
+
 USUAL_DECIMALS = 2
 
 
@@ -38,25 +41,27 @@ class ExpertForm(QWidget):
         self.is_valid = True
         self.base_field: Any = create_widget(
             IN_USE,
-            name="base",
-            label="Begin with",
             widget_type="ComboBox",
             options={"choices": self._bases, "tooltip": "Model that the new one begins with"},
         )
-        self.fields = Container(
-            widgets=[
-                self.base_field,
-                *(_field(name, info) for name, info in FinetuneParams.model_fields.items()),
-            ],
-            labels=True,
+        self.fields: dict[str, Any] = {
+            name: _field(info) for name, info in FinetuneParams.model_fields.items()
+        }
+        rows = QFormLayout()
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addRow(
+            _title("Begin with", "Model that the new one begins with"), self.base_field.native
         )
-        self.fields.margins = (0, 0, 0, 0)
-        self.fields.changed.connect(self._edited)
+        for name, info in FinetuneParams.model_fields.items():
+            made = self.fields[name]
+            made.changed.connect(self._edited)
+            rows.addRow(_title(info.title or name, info.description or ""), made.native)
+        self.base_field.changed.connect(self._edited)
         self.error_label = text_label(tip="What cannot be taken")
         self.usual_button = button("As usual", "Take all parameters back", self.reset)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.fields.native)
+        layout.addLayout(rows)
         layout.addWidget(self.error_label)
         layout.addWidget(row(self.usual_button))
         self.error_label.setVisible(False)
@@ -76,14 +81,13 @@ class ExpertForm(QWidget):
     def reset(self) -> None:
         """Take all parameters back."""
         usual = FinetuneParams()
-        with self.fields.changed.blocked():
-            self.base_field.value = IN_USE
-            for name in FinetuneParams.model_fields:
-                self.fields[name].value = getattr(usual, name)
-        self._edited()
+        self.base_field.value = IN_USE
+        for name, field in self.fields.items():
+            value = getattr(usual, name)
+            field.value = value.value if isinstance(value, StrEnum) else value
 
     def _edited(self, _value: Any = None) -> None:
-        values = {name: self.fields[name].value for name in FinetuneParams.model_fields}
+        values = {name: field.value for name, field in self.fields.items()}
         try:
             self.params = FinetuneParams(**values)
         except ValidationError as error:
@@ -102,26 +106,31 @@ class ExpertForm(QWidget):
 
     def _models_changed(self) -> None:
         if not self._shared.tuning.is_running:
-            with self.fields.changed.blocked():
+            with self.base_field.changed.blocked():
                 self.base_field.reset_choices()
 
 
-def _field(name: str, info: FieldInfo) -> Any:
-    options: dict[str, Any] = {"tooltip": info.description}
-    if info.annotation in (int, float):
-        options |= _bounds(info)
-    if info.annotation is float:
-        decimals = DECIMALS.get(name, USUAL_DECIMALS)
-        options["step"] = 10.0**-decimals
-        if info.default != 0 and options.get("min") == 0 and _is_open_below(info):
-            options["min"] = 10.0**-decimals
-    made: Any = create_widget(
-        info.default, annotation=info.annotation, name=name, label=info.title, options=options
-    )
-    if info.annotation is bool:
-        # magicgui writes the label of a tick box behind it; the column before it says it here.
-        made.text = ""
+def _title(text: str, tip: str) -> QLabel:
+    made = QLabel(text)
+    made.setToolTip(tip)
     return made
+
+
+def _field(info: FieldInfo) -> Any:
+    options: dict[str, Any] = {"tooltip": info.description}
+    kind = info.annotation
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        # By the words that the command line takes.
+        options["choices"] = [member.value for member in kind]
+        return create_widget(info.default.value, widget_type="ComboBox", options=options)
+    if kind in (int, float):
+        options |= _bounds(info)
+    if kind is float:
+        step = 10.0 ** -DECIMALS.get(info.title or "", USUAL_DECIMALS)
+        options["step"] = step
+        if _is_open_below(info):
+            options["min"] = step
+    return create_widget(info.default, annotation=kind, options=options)
 
 
 def _bounds(info: FieldInfo) -> dict[str, Any]:

@@ -109,11 +109,13 @@ class ResultBox(QWidget):
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
-        for column, title in enumerate(("Held-out images", "Before", "After")):
+        for column, title in enumerate(("Held out", "Before", "After")):
             self.table.addWidget(QLabel(f"<b>{title}</b>"), 0, column)
         shown = [name for name in MEASURES if name in model.after]
         for line, name in enumerate(shown, start=1):
-            self.table.addWidget(QLabel(MEASURES[name]), line, 0, Qt.AlignmentFlag.AlignTop)
+            what, _, how = MEASURES[name].partition(", ")
+            label = QLabel(f"{what}<br><small>{how}</small>")
+            self.table.addWidget(label, line, 0, Qt.AlignmentFlag.AlignTop)
             for column, values in ((1, model.before), (2, model.after)):
                 self.table.addWidget(_figure(values[name]), line, column)
 
@@ -174,9 +176,10 @@ class ResultBox(QWidget):
         self._legend = QWidget()
         legend = QGridLayout(self._legend)
         legend.setContentsMargins(0, 0, 0, 0)
-        for column, style in enumerate((MASKS, BEFORE_STYLE, AFTER_STYLE)):
-            legend.addWidget(LineSample(style, LINE_WIDTH), 0, 2 * column)
-            legend.addWidget(QLabel(style.label), 0, 2 * column + 1)
+        for index, style in enumerate((BEFORE_STYLE, AFTER_STYLE, MASKS)):
+            line, column = divmod(index, 2)
+            legend.addWidget(LineSample(style, LINE_WIDTH), line, 2 * column)
+            legend.addWidget(QLabel(style.label), line, 2 * column + 1)
             legend.setColumnStretch(2 * column + 1, 1)
         self.table.setColumnStretch(0, 1)
         self.table.setHorizontalSpacing(12)
@@ -210,7 +213,7 @@ def gain_text(model: TunedModel) -> str:
 
 
 def _figure(value: Interval) -> QLabel:
-    return QLabel(f"{value.mean:.3f}<br><small>{value.low:.3f} to {value.high:.3f}</small>")
+    return QLabel(f"{value.mean:.3f}<br><small>{value.low:.2f} to {value.high:.2f}</small>")
 
 
 def _make_plain(made: QWidget) -> None:

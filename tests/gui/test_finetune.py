@@ -12,6 +12,7 @@ import psutil
 import pytest
 import tifffile
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QScrollArea
 
 from napari_segsem import _child
 from napari_segsem._annotation import Made
@@ -52,9 +53,16 @@ def images(tmp_path: Path) -> Path:
 
 
 def click(qtbot: Any, button: Any) -> None:
-    """Press a button that is really to be seen."""
-    assert button.isVisible()
-    assert button.isEnabled()
+    """Press a button that is really to be seen, once it has its place."""
+    area = button.parentWidget()
+    while not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+
+    def is_in_sight() -> bool:
+        area.ensureWidgetVisible(button)
+        return button.isEnabled() and not button.visibleRegion().isEmpty()
+
+    qtbot.waitUntil(is_in_sight, timeout=5000)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
@@ -303,6 +311,7 @@ def test_the_expert_form_holds_every_parameter_and_its_bounds(
     for name, info in FinetuneParams.model_fields.items():
         assert form.fields[name].tooltip == info.description
         assert form.fields[name].value == info.default
+    assert form.fields["train"].choices == ("image_encoder", "mask_decoder", "all", "lora")
     assert (form.fields["epochs"].min, form.fields["epochs"].max) == (1, 1000)
     assert form.fields["corrections"].max == 7
     assert form.changed_params == {}
