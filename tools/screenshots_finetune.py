@@ -79,6 +79,7 @@ class FinetuneTour(Tour):
         _, panel = self.viewer.window.add_plugin_dock_widget("napari-segsem", "Fine-tune")
         session = self.session = panel.session
         tuning = panel.shared.tuning
+        self.settle(1000)
         self.snap("empty")
         session.open_files([images / "manifest.csv"])
         self.wait(lambda: session.document is not None)

@@ -39,11 +39,7 @@ class ExpertForm(QWidget):
         self._shared = shared
         self.params = FinetuneParams()
         self.is_valid = True
-        self.base_field: Any = create_widget(
-            IN_USE,
-            widget_type="ComboBox",
-            options={"choices": self._bases, "tooltip": "Model that the new one begins with"},
-        )
+        self.base_field = _base_field(self._bases)
         self.fields: dict[str, Any] = {
             name: _field(info) for name, info in FinetuneParams.model_fields.items()
         }
@@ -108,6 +104,13 @@ class ExpertForm(QWidget):
         if not self._shared.tuning.is_running:
             with self.base_field.changed.blocked():
                 self.base_field.reset_choices()
+
+
+def _base_field(choices: Any) -> Any:
+    tip = "Model that the new one begins with"
+    return create_widget(
+        IN_USE, widget_type="ComboBox", options={"choices": choices, "tooltip": tip}
+    )
 
 
 def _title(text: str, tip: str) -> QLabel:

@@ -134,7 +134,7 @@ class ResultBox(QWidget):
     def _show_place(self) -> None:
         shown = self._pictures.is_shown and bool(self._pictures.image_ids)
         several = len(self._pictures.image_ids) > 1
-        self.look_button.setText("Hide outlines" if shown else "Look at it")
+        self.look_button.setText("Hide it" if shown else "Look at it")
         self._place_row.setVisible(shown)
         self._legend.setVisible(shown)
         self.previous_button.setVisible(several)
@@ -185,14 +185,19 @@ class ResultBox(QWidget):
         self.table.setHorizontalSpacing(12)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.verdict_label)
-        layout.addWidget(self.gain_label)
+        # The decision stays in sight; the figures behind it follow.
+        for widget in (
+            self.verdict_label,
+            self.gain_label,
+            row(self.adopt_button, self.keep_button, self.look_button),
+            self.doubt_label,
+            self._doubt,
+            self._place_row,
+            self._legend,
+        ):
+            layout.addWidget(widget)
         layout.addLayout(self.table)
         layout.addWidget(self.note_label)
-        for widget in (row(self.look_button), self._place_row, self._legend, self.doubt_label):
-            layout.addWidget(widget)
-        layout.addWidget(self._doubt)
-        layout.addWidget(row(self.adopt_button, self.keep_button))
 
 
 def verdict_text(model: TunedModel) -> str:

@@ -128,13 +128,19 @@ class Header(QWidget):
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setColumnStretch(1, 1)
         named = ("Image", "Pixel size", "Model", "Engine")
-        values = (self.image_label, self.pixel_label, self.model_label, self.engine_label)
+        values = (
+            self.image_label,
+            self.pixel_label,
+            self.model_label,
+            row(self.engine_label, self._restart),
+        )
         for line, (name, value) in enumerate(zip(named, values, strict=True)):
             rows.addWidget(QLabel(name), line, 0, Qt.AlignmentFlag.AlignTop)
-            rows.addWidget(value, line, 1, Qt.AlignmentFlag.AlignTop)
+            # Beside the image's name are its buttons; the others have the room to the right end.
+            columns = 1 if value is self.image_label else 2
+            rows.addWidget(value, line, 1, 1, columns, Qt.AlignmentFlag.AlignTop)
         rows.addWidget(row(self._turn, self.open_button), 0, 2)
         rows.addWidget(self._pixel_row, 1, 1, 1, 2)
-        rows.addWidget(self._restart, 3, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(rows)
