@@ -71,7 +71,6 @@ DEVELOPMENT = replace(
 """Material two to three times as uneven as any that nano was trained on."""
 
 DEVELOPMENT_SEED = 9021
-DECAYS = (0.0, 0.9, 0.95, 0.98)
 TAUGHT, SCORED = 12, 8
 
 
@@ -88,7 +87,8 @@ def main() -> None:
     cost.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     swing = kinds.add_parser("swing")
     swing.add_argument("--rates", type=float, nargs="+", default=[3e-4])
-    swing.add_argument("--epochs", type=int, default=10)
+    swing.add_argument("--decays", type=float, nargs="+", default=[0.0, 0.95])
+    swing.add_argument("--epochs", type=int, default=8)
     args = parser.parse_args()
     step_back()
     torch.set_num_threads(getattr(args, "threads", 1))
@@ -96,7 +96,7 @@ def main() -> None:
         if args.kind == "cost":
             measure_cost(args, Path(folder))
         else:
-            measure_swing(args.rates, args.epochs, Path(folder))
+            measure_swing(args, Path(folder))
 
 
 def measure_cost(args: argparse.Namespace, folder: Path) -> None:
@@ -182,13 +182,13 @@ def add(project: Project, image: SEMImage, labels: np.ndarray) -> None:
     project.compact(project.register(image).image_id)
 
 
-def measure_swing(rates: Sequence[float], epochs: int, folder: Path) -> None:
+def measure_swing(args: argparse.Namespace, folder: Path) -> None:
     """Print the score of other images after each epoch, for each rate and decay."""
     images = [development_image(number) for number in range(TAUGHT + SCORED)]
     say("| rate | averaging | IoU of each epoch | largest fall | best score | last score |")
     say("|---|---|---|---|---|---|")
-    for rate in rates:
-        for decay, scores in one_run(images, rate, epochs, folder).items():
+    for rate in args.rates:
+        for decay, scores in one_run(images, rate, args, folder).items():
             ious = [score.iou for score in scores]
             fall = max([a - b for a, b in pairwise(ious[1:])] + [0.0])
             shown = " ".join(f"{value:.3f}" for value in ious)
@@ -200,10 +200,10 @@ def measure_swing(rates: Sequence[float], epochs: int, folder: Path) -> None:
 
 
 def one_run(
-    images: Sequence[FewShotImage], rate: float, epochs: int, folder: Path
+    images: Sequence[FewShotImage], rate: float, args: argparse.Namespace, folder: Path
 ) -> dict[float, list]:
     """Train once; scores by decay, the base model's first."""
-    params = FinetuneParams(epochs=epochs, patience=epochs, averaging=0.0)
+    params = FinetuneParams(epochs=args.epochs, patience=args.epochs, averaging=0.0)
     model, description = load_model(NANO.name)
     choose_learning(model, params)
     frame = ModelFrame(description.frame_px, fixed=False)
@@ -214,8 +214,8 @@ def one_run(
     source = FrameSource(taught, (), frame, params, 2)
     trainer = FinetuneTrainer(model, source, validation, gradient, params, rate, folder)
     learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    averages = {decay: WeightAverage(learning, decay) for decay in DECAYS}
-    found: dict[float, list] = {decay: [] for decay in DECAYS}
+    averages = {decay: WeightAverage(learning, decay) for decay in args.decays}
+    found: dict[float, list] = {decay: [] for decay in args.decays}
     step = 0
     for happened in trainer.run():
         if not isinstance(happened, EpochRow):

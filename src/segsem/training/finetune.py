@@ -16,6 +16,7 @@ from segsem.core.exceptions import ModelError
 from segsem.dataset.splits import Site, Split, make_split
 from segsem.dataset.training_set import FEWEST_IMAGES, FEWEST_OBJECTS, GOOD_IMAGES
 from segsem.models.build import build_model
+from segsem.models.calibration_file import read_calibration
 from segsem.models.load import choose_device, load_model
 from segsem.models.project_models import model_in_project, project_model_folder
 from segsem.models.registry import NANO_CONFIG
@@ -157,7 +158,7 @@ def finetune(request: Request) -> Generator[Event, None, Outcome | None]:
     proof = _saved_and_proved(model, folder, before, run)
     held_out = [image for image in images if image.image_id in run.split.held_out]
     old, new = yield from _checked(base, folder, description, held_out, device)
-    calibration = yield from _recalibrated(folder, description, run, images, device)
+    calibration = yield from _recalibrated(base, folder, description, run, images, device)
     outcome = Outcome(
         folder=folder,
         name=request.name,
@@ -303,6 +304,7 @@ def _checked(
 
 
 def _recalibrated(
+    base: str,
     folder: Path,
     description: ModelDescription,
     run: Run,
@@ -315,7 +317,8 @@ def _recalibrated(
         return Recalibrated(False, "Confidence is not calibrated: there are no calibration sites")
     predictor = _predictor(folder / WEIGHTS_FILE, description, device)
     origin = {"kind": "fine-tuning", "sites": [asdict(site) for site in run.split.sites]}
-    steps = recalibrate(predictor, folder, sites, run.params.seed, origin)
+    known, _ = read_calibration(find_model(base), run.base_sha256)
+    steps = recalibrate(predictor, folder, sites, run.params.seed, origin, known)
     while True:
         try:
             step = next(steps)

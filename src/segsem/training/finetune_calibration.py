@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
+from segsem.core.contour import Source
 from segsem.core.exceptions import InputError
 from segsem.core.params import Tone
 from segsem.core.progress import Progress, run_to_completion
@@ -18,11 +19,16 @@ from segsem.core.types import LabelArray
 from segsem.dataset.splits import Site
 from segsem.imaging.image import SEMImage
 from segsem.models.calibration_file import write_calibration
-from segsem.segmentation.calibrate import fit_calibration
-from segsem.segmentation.calibration_examples import CalibrationImage, collect_examples
-from segsem.segmentation.confidence import DEFAULT_THRESHOLD
+from segsem.segmentation.calibrate import fit
+from segsem.segmentation.calibration_examples import (
+    CalibrationImage,
+    ExampleSet,
+    collect_examples,
+)
+from segsem.segmentation.confidence import DEFAULT_THRESHOLD, Calibration
 from segsem.segmentation.predictor import Predictor
 from segsem.training.few_shot_images import SMALLEST_OBJECT_PX, FewShotImage
+from segsem.training.finetune_rescale import rescaled_calibration
 
 FEWEST_SITES = 4
 """Different groups. Of fewer nothing can be said about the next image."""
@@ -85,8 +91,12 @@ def recalibrate(
     images: Sequence[CalibrationImage],
     seed: int,
     origin: dict[str, Any],
+    base: Calibration | None = None,
 ) -> Generator[Progress, None, Recalibrated]:
     """Fit confidence to a new model, and write `calibration.json` beside its weights.
+
+    A few sites cannot teach what all the evidence is worth: where the base model has a
+    calibration, it is brought to the new weights by two numbers (`rescaled_calibration`).
 
     Parameters
     ----------
@@ -100,6 +110,8 @@ def recalibrate(
         Of the planted faults.
     origin : dict
         Kept in the file.
+    base : Calibration, optional
+        Of the model that the new one began as.
 
     Yields
     ------
@@ -113,18 +125,44 @@ def recalibrate(
     if not _enough(images):
         return _none(f"it takes validation sites of {FEWEST_SITES} different sites or images")
     drawn = [image for _ in range(DRAWS) for image in images]
+    seen = yield from collect_examples(predictor, drawn, seed, len(drawn))
+    # An image that is seen again is not one more that a new image may look like.
+    examples = ExampleSet(seen.parts, seen.regions, seen.looks[: len(images)])
     try:
-        fitted = yield from fit_calibration(
-            predictor, drawn, seed=seed, total=len(drawn), origin=origin
-        )
+        fitted = _fitted(predictor, base, examples, seed, origin)
     except InputError as error:
         return _none(str(error).removesuffix(": give more images"))
     write_calibration(folder, fitted)
-    seen = sum(one["count"] for one in fitted.origin["regions"].values())
+    count = fitted.origin["regions"]["sam2"]["count"]
     return Recalibrated(
         True,
-        f"Confidence is calibrated on {len(images)} validation sites, {seen} regions with planted "
-        f"faults; regions below {fitted.threshold:.3f} need a person",
+        f"Confidence is calibrated on {len(images)} validation sites, {count} regions with "
+        f"planted faults; regions below {fitted.threshold:.3f} need a person",
+    )
+
+
+def _fitted(
+    predictor: Predictor,
+    base: Calibration | None,
+    examples: ExampleSet,
+    seed: int,
+    origin: dict[str, Any],
+) -> Calibration:
+    if base is None or Source.SAM2 not in base.regions:
+        return fit(examples, predictor, seed, origin)
+    seen = examples.regions[Source.SAM2]
+    counts = {"count": len(seen.right), "wrong": len(seen.right) - sum(seen.right)}
+    return replace(
+        rescaled_calibration(base, examples),
+        origin={
+            **origin,
+            "model": predictor.name,
+            "weights_sha256": predictor.weights_sha256,
+            "fault_seed": seed,
+            "images": len(examples.looks),
+            "regions": {Source.SAM2.value: counts},
+            "rescaled_from": base.origin,
+        },
     )
 
 
