@@ -55,6 +55,8 @@ class FinetunePanel(Panel):
         if self.session.workplace is not None:
             # The project is what is learnt from, with or without an image.
             self.session.workplace.start()
+        # The masks are what is learnt from: they are seen, and can be corrected, here as well.
+        self.shared.annotate_layers.want_prompts()
 
     def _show_state(self) -> None:
         tuning = self.shared.tuning

@@ -22,6 +22,8 @@ DECIMALS = {"Learning rate": 6, "Layer-wise decay": 3, "Weight decay": 4}
 """By title."""
 
 USUAL_DECIMALS = 2
+AUTOMATIC = "0 = "
+"""How a parameter's help says what 0 stands for."""
 
 
 class ExpertForm(QWidget):
@@ -45,13 +47,18 @@ class ExpertForm(QWidget):
         }
         rows = QFormLayout()
         rows.setContentsMargins(0, 0, 0, 0)
-        rows.addRow(
-            _title("Begin with", "Model that the new one begins with"), self.base_field.native
-        )
+        rows.addRow(QLabel("Begin with"))
+        rows.addRow(self.base_field.native)
         for name, info in FinetuneParams.model_fields.items():
             made = self.fields[name]
             made.changed.connect(self._edited)
-            rows.addRow(_title(info.title or name, info.description or ""), made.native)
+            title = _title(info.title or name, info.description or "")
+            if _is_choice(info):
+                # Words need the whole width.
+                rows.addRow(title)
+                rows.addRow(made.native)
+            else:
+                rows.addRow(title, made.native)
         self.base_field.changed.connect(self._edited)
         self.error_label = text_label(tip="What cannot be taken")
         self.usual_button = button("As usual", "Take all parameters back", self.reset)
@@ -121,8 +128,8 @@ def _title(text: str, tip: str) -> QLabel:
 
 def _field(info: FieldInfo) -> Any:
     options: dict[str, Any] = {"tooltip": info.description}
-    kind = info.annotation
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
+    kind: Any = info.annotation
+    if _is_choice(info):
         # By the words that the command line takes.
         options["choices"] = [member.value for member in kind]
         return create_widget(info.default.value, widget_type="ComboBox", options=options)
@@ -133,7 +140,14 @@ def _field(info: FieldInfo) -> Any:
         options["step"] = step
         if _is_open_below(info):
             options["min"] = step
-    return create_widget(info.default, annotation=kind, options=options)
+    made: Any = create_widget(info.default, annotation=kind, options=options)
+    if AUTOMATIC in (info.description or ""):
+        made.native.setSpecialValueText("automatic")
+    return made
+
+
+def _is_choice(info: FieldInfo) -> bool:
+    return isinstance(info.annotation, type) and issubclass(info.annotation, StrEnum)
 
 
 def _bounds(info: FieldInfo) -> dict[str, Any]:

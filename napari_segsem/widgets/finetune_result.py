@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_segsem._finetune_layers import KINDS
@@ -15,8 +18,20 @@ from segsem.core.appearance import AFTER_STYLE, BEFORE_STYLE, SOURCE_STYLES, Lin
 from segsem.core.contour import Source
 
 MASKS = LineStyle("Your masks", SOURCE_STYLES[Source.SAM2].color)
+IMAGE_GREY = "#505050"
 VERDICT_GROWTH = 1.25
 """The verdict's letters over the others."""
+
+
+class ImageLineSample(LineSample):
+    """A line as over an image: white would not be seen on the light theme."""
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802
+        """Draw the line on grey."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(IMAGE_GREY))
+        painter.end()
+        super().paintEvent(event)
 
 
 class ResultBox(QWidget):
@@ -178,7 +193,7 @@ class ResultBox(QWidget):
         legend.setContentsMargins(0, 0, 0, 0)
         for index, style in enumerate((BEFORE_STYLE, AFTER_STYLE, MASKS)):
             line, column = divmod(index, 2)
-            legend.addWidget(LineSample(style, LINE_WIDTH), line, 2 * column)
+            legend.addWidget(ImageLineSample(style, LINE_WIDTH), line, 2 * column)
             legend.addWidget(QLabel(style.label), line, 2 * column + 1)
             legend.setColumnStretch(2 * column + 1, 1)
         self.table.setColumnStretch(0, 1)
