@@ -58,6 +58,8 @@ class TunedModel:
         By the names of `MEASURES`.
     held_out_ids : tuple of str
     seconds : float
+    calibration_note : str
+        What is to be thought of its confidence.
     """
 
     name: str
@@ -69,6 +71,7 @@ class TunedModel:
     after: dict[str, Interval]
     held_out_ids: tuple[str, ...]
     seconds: float
+    calibration_note: str = ""
 
 
 def read_tuned(folder: Path) -> TunedModel:
@@ -91,6 +94,7 @@ def read_tuned(folder: Path) -> TunedModel:
         after={name: Interval.of(one["after"]) for name, one in held_out.items()},
         held_out_ids=tuple(said.get("split", {}).get("held_out", ())),
         seconds=float(said.get("seconds", 0.0)),
+        calibration_note=str(said.get("calibration", {}).get("note", "")),
     )
 
 

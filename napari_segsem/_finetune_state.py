@@ -16,6 +16,7 @@ class Phase(StrEnum):
     TRAINING = "training"
     PAUSED = "paused"
     CHECKING = "checking"
+    CALIBRATING = "calibrating"
     ENDING = "ending"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -154,6 +155,10 @@ class TrainingState:
         self.phase, self._since = Phase.CHECKING, None
         self._count(event)
 
+    def _calibrating(self, event: dict[str, Any], _now_s: float) -> None:
+        self.phase, self._since = Phase.CALIBRATING, None
+        self._count(event)
+
     def _count(self, event: dict[str, Any]) -> None:
         self.done, self.total = int(event["done"]), int(event["total"])
         self.message = str(event["message"])
@@ -172,9 +177,7 @@ class TrainingState:
 
     def _timing(self, event: dict[str, Any], now_s: float) -> None:
         self.expected_s = float(event["expected_s"])
-        n_epochs = self.epochs - self.epoch
-        training = event["steps_left"] * event["step_s"] + n_epochs * event["validation_s"]
-        self._after_steps_s = max(self.expected_s - training, 0.0)
+        self._after_steps_s = float(event["after_s"])
         self._since = now_s
 
     def _step(self, event: dict[str, Any], _now_s: float) -> None:
@@ -204,7 +207,17 @@ class TrainingState:
         self.phase, self._since = Phase.TRAINING, now_s
 
 
-_KNOWN = {"reading", "started", "timing", "step", "epoch", "paused", "resumed", "checking"}
+_KNOWN = {
+    "reading",
+    "started",
+    "timing",
+    "step",
+    "epoch",
+    "paused",
+    "resumed",
+    "checking",
+    "calibrating",
+}
 
 
 def duration(seconds: float) -> str:

@@ -91,6 +91,7 @@ class ResultBox(QWidget):
         self.note_label.setText(
             f"{model.name} from {model.base}, {duration(model.seconds)}. "
             f"{len(model.held_out_ids)} held-out {images}; your masks are the measure."
+            + (f"\n{model.calibration_note}." if model.calibration_note else "")
         )
         self._show_decision(model)
         self._show_place()

@@ -163,6 +163,7 @@ def phase_text(state: TrainingState, *, is_timing: bool = False) -> str:
         Phase.PREPARING: "Starting…",
         Phase.READING: f"Reading the training set: {state.done + 1} of {state.total}",
         Phase.CHECKING: f"Before and after on held-out images: {state.done + 1} of {state.total}",
+        Phase.CALIBRATING: f"Calibrating its confidence: {state.done + 1} of {state.total}",
         Phase.ENDING: "Ending…",
     }
     if state.phase in texts:

@@ -134,7 +134,14 @@ def main() -> None:
         resumed_after_epoch=1 if resumed else None,
         warnings=["Only 1 image is held out: the check is a coarse one"],
     )
-    say("timing", expected_s=130.0, step_s=0.1, validation_s=0.5, steps_left=EPOCHS * STEPS)
+    say(
+        "timing",
+        expected_s=130.0,
+        step_s=0.1,
+        validation_s=0.5,
+        after_s=3.0,
+        steps_left=EPOCHS * STEPS,
+    )
     if "--time" in arguments:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,6 +166,7 @@ def main() -> None:
             rest(going)
             say("step", epoch=3, step=1, steps=STEPS, loss=0.1)
     say("checking", done=0, total=2, message=f"checking on {ids[-1]}")
+    say("calibrating", done=0, total=2, message=f"calibrating on {ids[0]}")
     make_model(folder, mode == "better", ids[-1], base)
     say("done", model=str(folder), **figures(mode == "better"))
 

@@ -75,7 +75,8 @@ def panel(dock: Any, hand: Any, images: Path, qtbot: Any) -> Any:
     annotate = dock("Annotate")
     session = annotate.session
     session.open_files([images])
-    wait_for(qtbot, lambda: session.document and not annotate.resume_button.isVisible())
+    wait_for(qtbot, lambda: session.document is not None)
+    wait_for(qtbot, lambda: not annotate.resume_button.isVisible())
     for number in range(N_IMAGES):
         wait_for(qtbot, lambda number=number: session.position[0] == number + 1)
         correct(session, hand, qtbot)

@@ -17,7 +17,7 @@ STARTED = {
     "resumed_after_epoch": None,
     "warnings": [],
 }
-TIMING = {"event": "timing", "expected_s": 16.0, "step_s": 1.0, "validation_s": 1.0}
+TIMING = {"event": "timing", "expected_s": 16.0, "step_s": 1.0, "validation_s": 1.0, "after_s": 4.0}
 
 
 def told(*events: dict[str, Any]) -> TrainingState:
