@@ -30,6 +30,7 @@ SCORES = "SegSEM scores"
 ASKED = "SegSEM boxes and polygons"
 HOVER = "SegSEM hover"
 REGIONS = "SegSEM regions"
+HEAT = "SegSEM confidence"
 DOUBTFUL = "SegSEM doubtful"
 CURRENT = "SegSEM current region"
 CONTOURS = {source: f"SegSEM contours: {SOURCE_STYLES[source].label}" for source in Source}
@@ -187,6 +188,19 @@ def contour_layer(source: Source) -> Vectors:
 def doubtful_layer() -> Vectors:
     """Broad band under the contours that ask for a look."""
     return lines_layer(DOUBTFUL, NEEDS_HUMAN_STYLE.color, opacity=0.4)
+
+
+def heat_layer(data: npt.NDArray[np.float32]) -> Image:
+    """Confidence over the image; NaN is left clear."""
+    return Image(
+        data,
+        name=HEAT,
+        # Even in lightness, and told apart by colour-blind people.
+        colormap="viridis",
+        opacity=0.45,
+        contrast_limits=(0.0, 1.0),
+        blending="translucent_no_depth",
+    )
 
 
 def segments(line_rc: PointsRC, *, closed: bool = False) -> npt.NDArray[np.float64]:

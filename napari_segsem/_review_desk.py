@@ -262,7 +262,10 @@ class ReviewDesk:
         if image_id is not None:
             self._look_at(lot, image_id)
         self.lot_changed.emit()
-        self._document_changed()
+        if document is not None and self._take_pixel_size(lot, document):
+            self._session.document_changed.emit()
+        else:
+            self._document_changed()
         if not self._is_in_sight(lot):
             self.show_current()
 
@@ -285,12 +288,24 @@ class ReviewDesk:
         image_id = self._image_id(lot, document)
         if image_id is None:
             return
+        # The desk hears of a new image before its layers are placed.
+        self._take_pixel_size(lot, document)
         if not self._zoom_wanted and (lot.current is None or lot.current.image_id != image_id):
             self._look_at(lot, image_id)
         if document.review is None:
             self._load(lot, document, image_id)
         elif self._zoom_wanted:
             self.show_current()
+
+    def _take_pixel_size(self, lot: Lot, document: Document) -> bool:
+        """Take the pixel size that the results were told and the file does not name."""
+        image_id = self._image_id(lot, document)
+        if image_id is None or document.image.pixel_size_nm is not None:
+            return False
+        known = lot.results[image_id].record.pixel_size_nm
+        if known is not None:
+            document.take_pixel_size(known)
+        return known is not None
 
     def _open_own(self, document: Document) -> None:
         """Open what was extracted here on an earlier day."""

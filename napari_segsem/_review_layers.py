@@ -12,6 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from superqt.utils import qdebounced
 
 from napari_segsem import _layers
+from napari_segsem._confidence_view import HeatMap, doubtful_stretches
 from napari_segsem._contour_lines import (
     NONE,
     RegionLines,
@@ -57,6 +58,7 @@ class ReviewLayers:
         self._layers: dict[str, Any] = {}
         self._outlines: dict[int, RegionLines] = {}
         self._base_width = 1.0
+        self._heat = HeatMap(viewer)
         session.review_changed.connect(self._show)
         desk.decisions_changed.connect(self._show_doubtful)
         desk.threshold_changed.connect(self._show_doubtful)
@@ -124,6 +126,7 @@ class ReviewLayers:
             self._place(document)
             return
         self._review = review
+        self._heat.update(document, review)
         regions = () if review is None else review.extraction.regions
         width = max(1.0, max(document.image.shape) / LINES_PER_VIEW)
         lines = lines_by_source(regions, width)
@@ -200,19 +203,27 @@ class ReviewLayers:
             "why": [why_text(region) for region in regions],
         }
 
+    def show_heat(self, shown: bool) -> None:
+        """Show confidence as a heat map, or hide it."""
+        self._heat.is_shown = shown
+        self._heat.update(self._session.document, self._review)
+
     def _show_doubtful(self) -> None:
-        doubtful = [] if self._review is None else self._review.doubtful
-        self._set_lines(_layers.DOUBTFUL, [region.region_id for region in doubtful])
+        if self._review is None:
+            self._set_lines(_layers.DOUBTFUL, [])
+            return
+        doubtful = [region.region_id for region in self._review.doubtful]
+        self._set_lines(_layers.DOUBTFUL, doubtful, doubtful_stretches(self._review))
 
     def _show_current(self) -> None:
         current = None if self._review is None else self._review.current_id
         self._set_lines(_layers.CURRENT, [] if current is None else [current])
 
-    def _set_lines(self, name: str, region_ids: list[int]) -> None:
+    def _set_lines(self, name: str, region_ids: list[int], more: Segments = NONE) -> None:
         layer = self._layers.get(name)
         if layer is not None:
             parts = [self._outlines[i].lines for i in region_ids if i in self._outlines]
-            layer.data = joined(parts) if parts else NONE
+            layer.data = joined([*parts, more])
 
     def _on_press(self, layer: Any, event: Any) -> Iterator[None]:
         """A click selects the region under it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from psygnal import Signal
@@ -15,22 +16,27 @@ from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
 from segsem.core.contour import ReviewStatus, Source
 from segsem.review.item import ItemKey, ReviewItem
 
-COLUMNS = ("Image", "#", "Source", "Conf.", "Decision", "Why")
-IMAGE, CONFIDENCE = 0, 3
+COLUMNS = ("Image", "#", "Source", "Conf.", "✓✗", "Why")
+IMAGE, CONFIDENCE, DECISION = 0, 3, 4
 TIPS = (
     "Image that the region is on; it is opened when the region is chosen",
     "Number of the region in labels.tif",
     "Method that the region stands on",
     "Confidence: probability that the region's edge is right (– where it cannot be rated)",
-    "What was decided, by whom and when",
+    "Decision: ✓ accepted, ✗ rejected, ✎ corrected, ! must be decided before export",
     "Why the region is doubtful, or why Sauvola took over",
 )
-WIDTHS = (84, 34, 64, 44, 66, 80)
-_WORDS = {
+WIDTHS = (78, 30, 60, 42, 30)
+"""Of all but the last column, which has the rest."""
+
+LONG_PREFIX = 6
+"""Names that begin alike by more than this are shown without it."""
+
+_SIGNS = {
     ReviewStatus.PENDING: "–",
-    ReviewStatus.ACCEPTED: "accepted",
-    ReviewStatus.CORRECTED: "corrected",
-    ReviewStatus.REJECTED: "rejected",
+    ReviewStatus.ACCEPTED: "✓",
+    ReviewStatus.CORRECTED: "✎",
+    ReviewStatus.REJECTED: "✗",
 }
 
 
@@ -41,12 +47,14 @@ class RegionModel(QAbstractTableModel):
         super().__init__()
         self._lot: Lot | None = None
         self._items: list[ReviewItem] = []
+        self._prefix = 0
 
     def show(self, lot: Lot | None) -> None:
         """Show a lot, or another part of it."""
         self.beginResetModel()
         self._lot = lot
         self._items = [] if lot is None else lot.shown
+        self._prefix = 0 if lot is None else common_length(list(lot.results))
         self.endResetModel()
 
     def refresh(self) -> None:
@@ -84,9 +92,13 @@ class RegionModel(QAbstractTableModel):
             return None
         item = self._items[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return cell_text(lot, item, index.column())
+            text = cell_text(lot, item, index.column())
+            cut = index.column() == IMAGE and self._prefix > LONG_PREFIX
+            return f"…{text[self._prefix :]}" if cut else text
         if role == Qt.ItemDataRole.ToolTipRole:
             return row_tip(lot, item)
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == DECISION:
+            return Qt.AlignmentFlag.AlignCenter
         if role == Qt.ItemDataRole.ForegroundRole and index.column() == CONFIDENCE:
             return QColor(NEEDS_HUMAN_STYLE.color) if lot.is_doubtful(item.key) else None
         return None
@@ -112,9 +124,10 @@ class RegionTable(QTableView):
             # Rows of one height, columns of a set width: nothing is measured over 5,000 rows.
             rows_header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
             header.setMinimumSectionSize(20)
-            header.setStretchLastSection(True)
-            for column, width in enumerate(WIDTHS):
+            for column, width in enumerate((*WIDTHS, header.minimumSectionSize())):
                 header.resizeSection(column, width)
+            # Last: a section that is wider than what is left would be cut off.
+            header.setStretchLastSection(True)
         self.clicked.connect(lambda index: self.chosen.emit(self.rows.key(index.row())))
 
     def show_lot(self, lot: Lot | None) -> None:
@@ -145,16 +158,24 @@ def cell_text(lot: Lot, item: ReviewItem, column: int) -> str:
         return "SAM2+Sauvola" if item.source is Source.MIXED else SOURCE_STYLES[item.source].label
     if column == CONFIDENCE:
         return "–" if math.isnan(item.confidence) else f"{item.confidence:.2f}"
-    if column == 4:
+    if column == DECISION:
         waits = status is ReviewStatus.PENDING and lot.needs_human(item.key)
-        return "to decide" if waits else _WORDS[status]
+        return "!" if waits else _SIGNS[status]
     return lot.review.reason(item.key)
+
+
+def common_length(names: Sequence[str]) -> int:
+    """Length of the beginning that all names share."""
+    first, last = min(names), max(names)
+    differ = (place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return next(differ, min(len(first), len(last)))
 
 
 def row_tip(lot: Lot, item: ReviewItem) -> str:
     """All that is known of a region, for the mouse."""
     standing = lot.review.standing(item.key)
-    lines = [f"{item.key.image_id}, region {item.key.region_id}", lot.review.reason(item.key)]
+    name = f"{item.key.image_id}, region {item.key.region_id}: {lot.status(item.key).value}"
+    lines = [name, lot.review.reason(item.key)]
     lines.append(", ".join(sorted(flag.value for flag in lot.review.flags(item.key))))
     lines.append(", ".join(f"{name} {value}" for name, value in item.groups.items()))
     if standing.decision is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
@@ -16,6 +16,7 @@ from napari_segsem._hover import describe, region_text
 from napari_segsem._lot import Lot
 from napari_segsem._review import Review
 from napari_segsem._review_layers import source_text
+from napari_segsem._tasks import soon
 from napari_segsem.widgets.batch_box import BatchBox
 from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
@@ -49,6 +50,8 @@ class ReviewPanel(Panel):
         self.threshold.setRange(0.0, 1.0)
         self.threshold.setDecimals(2)
         self.threshold.setToolTip("Regions less sure than this are highlighted")
+        self.heat = QCheckBox("Confidence as a heat map")
+        self.heat.setToolTip("Dark: unsure, yellow: sure; outside the regions nothing is rated")
         self.filter_box = QueueFilterBox()
         self.table = RegionTable()
         self._make_buttons()
@@ -85,6 +88,7 @@ class ReviewPanel(Panel):
         layout.addWidget(self.summary)
         layout.addWidget(row(QLabel("Highlight below"), self.threshold))
         layout.addWidget(Legend())
+        layout.addWidget(self.heat)
         layout.addWidget(self.filter_box)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.left)
@@ -109,6 +113,7 @@ class ReviewPanel(Panel):
         more = QWidget()
         more_layout = QFormLayout(more)
         more_layout.setContentsMargins(0, 0, 0, 0)
+        more_layout.addRow(button("Open other results…", "Another folder", self._ask_results))
         more_layout.addRow("Reviewer", self.reviewer)
         more_layout.addRow("Method", self.extract_box.method)
         more_layout.addRow(KeysBox(self.shared.review_keys, self.viewer))
@@ -129,6 +134,7 @@ class ReviewPanel(Panel):
         follow(self, self.desk.current_changed, self._show_current)
         self.table.chosen.connect(self.desk.choose)
         self.filter_box.changed.connect(self._filter)
+        self.heat.toggled.connect(self._show_heat)
         self.reviewer.editingFinished.connect(self._name_reviewer)
         self.threshold.valueChanged.connect(qthrottled(self._move_threshold, timeout=SLIDER_MS))
         self.viewer.mouse_move_callbacks.append(self._on_mouse_move)
@@ -137,12 +143,22 @@ class ReviewPanel(Panel):
     def _show_lot(self) -> None:
         lot = self.desk.lot
         self._results.setVisible(lot is not None)
+        self.results_button.setVisible(lot is None)
         if lot is not None:
             self.filter_box.show_lot(lot)
             self.threshold.setValue(lot.threshold)
             self.reviewer.setText(lot.reviewer)
         self._show_list()
         self._show_review()
+        soon(self._settle)
+
+    def _settle(self) -> None:
+        # Labels find their heights once they are seen: only then the parts know their places.
+        for part in (self._results, self.body.parentWidget()):
+            layout = None if part is None else part.layout()
+            if layout is not None:
+                layout.invalidate()
+                layout.activate()
 
     def _show_review(self) -> None:
         document, lot = self.session.document, self.desk.lot
@@ -197,6 +213,9 @@ class ReviewPanel(Panel):
         folder = ask_results_folder(self)
         if folder is not None:
             self.open_results(folder)
+
+    def _show_heat(self, shown: bool) -> None:
+        self.shared.review_layers.show_heat(shown)
 
     def _name_reviewer(self) -> None:
         if self.desk.lot is not None:
