@@ -129,7 +129,15 @@ def measure_cost(args: argparse.Namespace, folder: Path) -> None:
 
 def brief(values: dict[str, object]) -> str:
     """Give what is of interest of an event."""
-    wanted = ("expected_s", "step_s", "validation_s", "steps_left", "steps_per_epoch", "epochs")
+    wanted = (
+        "expected_s",
+        "step_s",
+        "validation_s",
+        "after_s",
+        "steps_left",
+        "steps_per_epoch",
+        "epochs",
+    )
     more = ("epoch", "val_iou", "verdict", "seconds", "weights_learning", "calibration")
     return ", ".join(f"{name} {values[name]}" for name in (*wanted, *more) if name in values)
 

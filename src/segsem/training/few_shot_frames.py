@@ -32,6 +32,9 @@ from segsem.training.sem_augmentation import (
 FEWEST_FRAMES, MOST_FRAMES = 2, 6
 """Frames of an image in one epoch: small images are seen more than once, large ones in part."""
 
+FRAMES_OF_AN_EPOCH = 96
+"""Where many images teach, each gives fewer frames: an epoch is to take a minute, not five."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFrame:
@@ -135,7 +138,8 @@ class FrameSource:
             return self._params.frames_per_image
         area = self._window_shape(image)
         cover = round(image.grey.size / (area[0] * area[1]))
-        return min(max(cover, FEWEST_FRAMES), MOST_FRAMES)
+        most = min(MOST_FRAMES, FRAMES_OF_AN_EPOCH // len(self._images))
+        return max(min(cover, most), FEWEST_FRAMES)
 
     def _cut(self, rng: np.random.Generator, image: FewShotImage) -> Cut:
         site = self._sites.get(image.image_id)

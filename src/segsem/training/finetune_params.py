@@ -103,7 +103,8 @@ class FinetuneParams(StageParams):
         le=64,
         title="Frames of an image",
         description=(
-            "Cut from each training image in an epoch; 0 = as many as cover it, from 2 to 6."
+            "Cut from each training image in an epoch; 0 = as many as cover it, from 2 to 6, and "
+            "fewer where more than 16 images teach."
         ),
     )
     frames_per_step: int = Field(

@@ -71,6 +71,14 @@ def test_a_large_image_is_cut_natively() -> None:
         assert any(np.array_equal(windows[r, c], frame) for r, c in starts)
 
 
+@pytest.mark.parametrize(("count", "per_image"), [(2, 4), (24, 4), (32, 3), (42, 2), (90, 2)])
+def test_an_epoch_stays_short_where_many_images_teach(count: int, per_image: int) -> None:
+    grey = np.zeros((512, 512), dtype=np.uint8)
+    image = SimpleNamespace(image_id="a", grey=grey, labels=grey)
+    source = FrameSource([image] * count, (), NANO, PLAIN, 2)
+    assert source.steps_per_epoch == count * per_image // 2
+
+
 def test_masks_of_a_validation_site_never_teach(images: list) -> None:
     image = images[0]
     height, width = image.grey.shape
