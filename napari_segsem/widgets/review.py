@@ -6,13 +6,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
 from napari_segsem._dialogs import ask_results_folder
+from napari_segsem._document import Document
 from napari_segsem._hover import describe, region_text
+from napari_segsem._line_scan import ScanFinder
 from napari_segsem._lot import Lot
 from napari_segsem._review import Review
 from napari_segsem._review_layers import source_text
@@ -22,6 +25,7 @@ from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
 from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
+from napari_segsem.widgets.line_scan_plot import LineScanPlot
 from napari_segsem.widgets.panel import Panel
 from napari_segsem.widgets.parts import arrow, button, fold, follow, row, text_label
 from napari_segsem.widgets.queue_filter import QueueFilterBox
@@ -57,6 +61,8 @@ class ReviewPanel(Panel):
         self._make_buttons()
         self.current = text_label(tip="The selected region")
         self.hover = text_label(tip="What is under the mouse")
+        self.scan_plot = LineScanPlot()
+        self._scans = ScanFinder()
         self.batch_box = BatchBox(self.desk)
         self.export_box = ExportBox(self.shared)
         self.reviewer = QLineEdit()
@@ -103,6 +109,8 @@ class ReviewPanel(Panel):
         )
         layout.addWidget(self.current)
         layout.addWidget(self.hover)
+        self.scan_fold = fold("Line scan", self.scan_plot)
+        layout.addWidget(self.scan_fold)
         self.batch_fold = fold("Accept many", self.batch_box)
         self.export_fold = fold("Export", self.export_box)
         layout.addWidget(self.batch_fold)
@@ -230,6 +238,15 @@ class ReviewPanel(Panel):
         if document is not None and self._results.isVisible():
             region = self.shared.review_layers.region_at(event.position)
             self.hover.setText(describe(document, event.position, region))
+            self._show_scan(document, event.position)
+
+    def _show_scan(self, document: Document, position: Any) -> None:
+        review = self.session.review
+        if review is None or not self.scan_plot.isVisible():
+            self.scan_plot.show_scan(None)
+            return
+        point_rc = np.asarray(position, float)[-2:] / np.asarray(document.scale)
+        self.scan_plot.show_scan(self._scans.at(document, review, point_rc))
 
 
 class _Forget:

@@ -317,6 +317,24 @@ def test_heat_map_and_unsure_stretches(panel: Any, viewer: Any, until: Any) -> N
     until(lambda: len(doubtful.data) == 4 * 100)
 
 
+def test_line_scan_across_the_edge_under_the_mouse(panel: Any, hand: Any, until: Any) -> None:
+    def has_scan_at(row: float, col: float) -> bool:
+        # Where two moves come at once, napari leaves one out.
+        hand.hover(row, col)
+        return panel.scan_plot.scan is not None
+
+    panel.scan_fold.expand(animate=False)
+    until(lambda: has_scan_at(60, 40))
+    scan = panel.scan_plot.scan
+    # The pad is bright, and on the left of the plot as the feature always is.
+    assert scan.grey[:8].mean() > 150
+    assert scan.grey[-8:].mean() < 100
+    assert scan.nm_per_px == 2.5
+    assert scan.text == "Edge: sigma 0.25 nm, confidence 0.90, sam2"
+    panel.scan_plot.grab()
+    until(lambda: not has_scan_at(5, 5))
+
+
 def test_cells_of_long_queues_are_made_when_they_are_seen(panel: Any) -> None:
     asked: list[int] = []
     lot = panel.desk.lot
