@@ -218,7 +218,7 @@ def test_pause_go_on_and_cancel_leave_no_process(
     goes("held")
     click(qtbot, panel.start_box.start_button)
     until(lambda: len(panel.shared.tuning.state.points) == 3)
-    assert "training 3 of 3" in panel.header.engine_label.text()
+    until(lambda: "training 3 of 3" in panel.header.engine_label.text())
     click(qtbot, panel.work_box.pause_button)
     until(lambda: phase(panel) is Phase.PAUSED)
     assert panel.work_box.pause_button.text() == "Go on"
