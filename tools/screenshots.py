@@ -106,9 +106,8 @@ class Tour:
         self.wait(lambda: panel.extract_box.bar.maximum() > 0 or not shared.extraction.is_running)
         self.snap("extracting")
         self.wait(lambda: not shared.extraction.is_running)
+        self.wait(lambda: panel.session.review is not None)
         self.snap("extracted")
-        if panel.session.review is None:
-            return
         confidences = sorted(region.confidence for region in panel.session.review.regions)
         panel.threshold.setValue(round(confidences[min(3, len(confidences) - 1)] + 0.005, 2))
         self.snap("threshold")

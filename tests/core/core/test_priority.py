@@ -37,6 +37,7 @@ def test_a_process_and_its_children_step_back_and_never_forward(already: int) ->
 @pytest.mark.skipif(sys.platform == "win32", reason="priorities are classes there")
 def test_the_engine_steps_aside_and_less_far_than_long_work() -> None:
     script = "import os; from segsem.core import priority as p; p.step_aside(); print(os.nice(0))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) == max(ENGINE_NICENESS, os.nice(0))
     assert 0 < ENGINE_NICENESS < NICENESS
