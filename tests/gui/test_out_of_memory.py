@@ -11,23 +11,32 @@ import tifffile
 from napari.utils.notifications import notification_manager
 
 from segsem.engine.answers import EngineState
+from segsem.imaging.image import SEMImage
+from segsem.imaging.normalise import normalise
 
 FAILS, KILLS = 13, 14
 """Grey values at which the fake predictor has no memory, and at which the kernel kills it."""
 
 
 @pytest.fixture
-def opened(dock: Any, tmp_path: Path, pads_file: Path, until: Any) -> Any:
+def opened(
+    dock: Any, tmp_path: Path, pads_file: Path, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     """Open an image at which the engine gets into trouble, beside one where it does not."""
 
     def open_with(trouble: int) -> Any:
         path = tmp_path / "trouble.tif"
         tifffile.imwrite(path, np.full((300, 400), 5, np.uint8))
+
+        def seen(image: SEMImage) -> Any:
+            # As the model would see it: grey values of a constant image are all zero.
+            troubled = np.full(image.shape, trouble, np.uint8)
+            return troubled if image.name == "trouble" else normalise(image)
+
+        monkeypatch.setattr("napari_segsem._document.normalise", seen)
         panel = dock("Annotate")
         panel.session.open_files([path, pads_file])
         until(lambda: panel.session.document is not None)
-        # As the model would see it: grey values of a constant image are all zero.
-        panel.session.document.grey[:] = trouble
         return panel
 
     return open_with
