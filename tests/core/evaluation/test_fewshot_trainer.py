@@ -88,6 +88,8 @@ def test_it_asks_for_the_images_and_the_part(
         "seed": 1,
         "epochs": 5,
         "learning_rate": pytest.approx(3 * _usual("lora")),
+        # Confidence is not what is measured here.
+        "calibration_sites": 0,
     }
     assert (trained.val_score, trained.epochs, trained.best_epoch) == (0.75, 5, 4)
 
