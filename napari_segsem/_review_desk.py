@@ -6,32 +6,26 @@ long (reading records, contours and label images) runs in the background.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
 from napari_segsem._document import Document
 from napari_segsem._documents import Background
+from napari_segsem._kept_results import KeptResults
 from napari_segsem._lot import Lot
 from napari_segsem._review import Review
 from napari_segsem._session import Session
 from segsem.core.contour import ReviewStatus
 from segsem.core.exceptions import SegSemError
 from segsem.core.extraction import Extraction
-from segsem.export.outputs import write_results
-from segsem.export.results import REGIONS_JSON, read_results
+from segsem.export.results import read_results
 from segsem.review.decision import Action
 from segsem.review.item import ItemKey
 from segsem.review.outline import Outline, outlines_of
-
-RESULTS = "results"
-"""Folder of a project that holds what was extracted in this program."""
 
 
 class ReviewDesk:
@@ -61,8 +55,7 @@ class ReviewDesk:
         self._awake = self._closed = False
         self._zoom_wanted = False
         self._loading: set[tuple[str, int]] = set()
-        self._made_here: WeakKeyDictionary[Document, str] = WeakKeyDictionary()
-        self._own: tempfile.TemporaryDirectory[str] | None = None
+        self._kept = KeptResults(session)
         self._tried: Path | None = None
         session.document_changed.connect(self._document_changed)
 
@@ -76,8 +69,7 @@ class ReviewDesk:
         self._closed = True
         self._session.document_changed.disconnect(self._document_changed, missing_ok=True)
         self._put_away()
-        if self._own is not None:
-            self._own.cleanup()
+        self._kept.close()
 
     def open(self, folder: Path, image_id: str | None = None) -> None:
         """Lay the results of a folder on the desk, in place of those that lie there.
@@ -113,31 +105,8 @@ class ReviewDesk:
         self._background(partial(Lot.open, folder), opened, failed)
 
     def keep(self, document: Document, extraction: Extraction) -> tuple[Path, str]:
-        """Keep what was extracted from an image; in the background.
-
-        Returns
-        -------
-        Path, str
-            Folder of the results and the image's id in them.
-        """
-        workplace = self._session.workplace
-        project = None if workplace is None else workplace.project
-        image_id = extraction.image_id
-        if project is None:
-            if self._own is None:
-                self._own = tempfile.TemporaryDirectory(prefix="segsem-results-")
-            folder = Path(self._own.name) / RESULTS
-        else:
-            folder = project.folder / RESULTS
-            image_id = project.register(document.image).image_id
-        provenance = dict(extraction.provenance)
-        if not document.image.sha256:
-            # The file that the child read is gone by now.
-            provenance["content_hash"] = document.content_hash
-        kept = replace(extraction, image_id=image_id, provenance=provenance)
-        write_results(kept, folder)
-        self._made_here[document] = image_id
-        return folder, image_id
+        """Keep what was extracted from an image; see `KeptResults.keep`."""
+        return self._kept.keep(document, extraction)
 
     def decide(self, action: Action) -> None:
         """Decide about the current region, which must be in sight."""
@@ -309,13 +278,8 @@ class ReviewDesk:
 
     def _open_own(self, document: Document) -> None:
         """Open what was extracted here on an earlier day."""
-        workplace = self._session.workplace
-        project = None if workplace is None else workplace.open_project
-        if project is None or self.is_opening:
-            return
-        folder = project.folder / RESULTS
-        image_id = project.register(document.image).image_id
-        if folder != self._tried and (folder / image_id / REGIONS_JSON).is_file():
+        folder = self._kept.folder_of(document)
+        if folder is not None and folder != self._tried and not self.is_opening:
             self._tried = folder
             self.open(folder)
 
@@ -379,7 +343,7 @@ class ReviewDesk:
 
     def _image_id(self, lot: Lot, document: Document) -> str | None:
         """Which image of the lot a document is."""
-        made = self._made_here.get(document)
+        made = self._kept.made_here(document)
         if made in lot.results:
             return made
         return next(

@@ -346,3 +346,15 @@ def test_cells_of_long_queues_are_made_when_they_are_seen(panel: Any) -> None:
     assert isinstance(panel.table.model(), RegionModel)
     assert panel.table.model().rowCount() == 5040
     assert 0 < len(asked) < 500
+
+
+def test_looking_at_an_image_does_not_enter_it_into_the_project(
+    dock: Any, pads_file: Path, until: Any
+) -> None:
+    panel = dock("Review and export")
+    session = panel.session
+    session.open_files([pads_file])
+    until(lambda: session.document is not None)
+    project = session.workplace.project
+    panel.desk.wake()
+    assert list(project.images) == []
