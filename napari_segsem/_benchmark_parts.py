@@ -11,7 +11,8 @@ import numpy as np
 
 from napari_segsem._benchmark_images import Place, Point, free_pads, pad_corners
 from napari_segsem._benchmark_roles import ControlHands, Hand, OurHands
-from napari_segsem._heartbeat_run import SETTLE_MS, STILL_DRAWING, Heartbeat, Wait
+from napari_segsem._heartbeat_gaps import Heartbeat
+from napari_segsem._heartbeat_run import SETTLE_MS, STILL_DRAWING, Wait
 from segsem.core.types import LabelArray
 
 Role = OurHands | ControlHands

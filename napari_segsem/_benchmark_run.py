@@ -23,7 +23,8 @@ from napari_segsem._benchmark_parts import (
     script_part,
 )
 from napari_segsem._benchmark_roles import ControlHands, Hand, OurHands
-from napari_segsem._heartbeat_run import Driver, Heartbeat, Wait
+from napari_segsem._heartbeat_gaps import Heartbeat
+from napari_segsem._heartbeat_run import Driver, Wait
 
 WINDOW_PX = (1300, 850)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,7 +27,7 @@ Show = Callable[[Stroke | None, Any], None]
 """Shows a stroke, or what of it changed; None: nothing is drawn any more."""
 
 
-class StrokeTool:
+class StrokeTool(ABC):
     """Follows the mouse from press to release, and shows what comes of it.
 
     Parameters
@@ -66,13 +67,13 @@ class StrokeTool:
         if document is self._session.document:
             self._end(document, stroke, modifiers)
 
+    @abstractmethod
     def _begin(
         self, document: Document, start: tuple[float, float], modifiers: set[str]
-    ) -> Stroke | None:
-        raise NotImplementedError
+    ) -> Stroke | None: ...
 
-    def _end(self, document: Document, stroke: Stroke, modifiers: set[str]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _end(self, document: Document, stroke: Stroke, modifiers: set[str]) -> None: ...
 
 
 class Brush(StrokeTool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from segsem.core.types import BoxRC
 from segsem.project.label_edit import LabelEdit
 
 
-class PromptEdits:
+class PromptEdits(ABC):
     """Prompts that change step by step.
 
     Attributes
@@ -72,5 +73,5 @@ class PromptEdits:
         if not self.state.is_empty:
             self._do("clear", PromptState())
 
-    def _do(self, name: str, after: PromptState, edit: LabelEdit | None = None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _do(self, name: str, after: PromptState, edit: LabelEdit | None = None) -> None: ...

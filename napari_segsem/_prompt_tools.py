@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ ShowLines = Callable[[Sequence[Sequence[Point]]], None]
 """Shows lines while they are drawn; none: what stands."""
 
 
-class PromptTool:
+class PromptTool(ABC):
     """A tool over the session's image.
 
     Parameters
@@ -78,7 +79,7 @@ class PromptTool:
         else:
             self._dragged(document, path, minus=minus)
 
-    def _pressed(self) -> None:
+    def _pressed(self) -> None:  # noqa: B027 - most tools need not know
         """Note that the button went down."""
 
     def _may_begin(self, document: Document, start: Point) -> bool:
@@ -94,11 +95,11 @@ class PromptTool:
     def _lines(self, path: Sequence[Point]) -> Sequence[Sequence[Point]]:
         return (path,)
 
-    def _clicked(self, document: Document, at: Point, *, minus: bool) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _clicked(self, document: Document, at: Point, *, minus: bool) -> None: ...
 
-    def _dragged(self, document: Document, path: Sequence[Point], *, minus: bool) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _dragged(self, document: Document, path: Sequence[Point], *, minus: bool) -> None: ...
 
 
 class Boxes(PromptTool):

@@ -18,7 +18,7 @@ from qtpy.QtCore import Qt, QTimer
 
 from napari_segsem import _document, _documents
 from napari_segsem._heartbeat import LIMIT_MS, compare, pads, summarise
-from napari_segsem._heartbeat_run import Heartbeat
+from napari_segsem._heartbeat_gaps import Heartbeat
 from segsem.engine import answers, link
 
 

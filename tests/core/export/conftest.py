@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import pytest
 
 from segsem.core.contour import Contour, PointFlag, Region, ReviewStatus, Source
 from segsem.core.extraction import Extraction
+from segsem.layout.registration import Place, Registration, Verdict
+from segsem.layout.registration_json import write_registrations
 
 SAM2, SAUVOLA, MANUAL = 0, 1, 2
 HEIGHT, WIDTH, BAR_ROW = 120, 160, 100
@@ -177,3 +180,23 @@ def long_contour(
         pixel_size_nm=(50.0, 50.0),
         regions=(region(1, (0, 0, 9, 9), big),),
     )
+
+
+@pytest.fixture
+def registered() -> Callable[..., None]:
+    """Write where an image of results lies in a design, as `segsem measure` does."""
+
+    def write(results: Path, image: str, place: Place, verdict: Verdict, **more: object) -> None:
+        found = Registration(
+            shape=(120, 160), pixel_size_nm=(1.5, 2.0), place=place, verdict=verdict, score=0.9,
+            second_score=float("nan"), second_position_nm=None, undetermined_xy=None,
+            residual_rms_nm=1.0, residual_rms_px=0.5, mean_epe_nm=0.0, points=100, matched=1.0,
+            scale_fitted=False, design_width_nm=50.0,
+        )  # fmt: skip
+        folder = results / "measure"
+        folder.mkdir(exist_ok=True)
+        write_registrations(
+            folder / "registration.json", {image: replace(found, **more)}, {"f": "x"}
+        )
+
+    return write

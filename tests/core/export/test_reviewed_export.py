@@ -23,17 +23,13 @@ from segsem.core.contour import Contour, Region, Source
 from segsem.core.coordinates import rc_to_nm
 from segsem.core.exceptions import ExportError, SegSemError
 from segsem.core.extraction import Extraction
-from segsem.core.params import ExtractParams, Routing
 from segsem.export.cells import cell_name
 from segsem.export.export_results import export_results
 from segsem.export.job import ExportJob, ExportOptions
 from segsem.export.layout import LayoutOptions
 from segsem.export.outputs import write_results
 from segsem.export.reviewed import find_lot, open_review
-from segsem.imaging.image import SEMImage
-from segsem.layout.registration import Place, Registration, Verdict
-from segsem.layout.registration_json import write_registrations
-from segsem.pipeline import extract
+from segsem.layout.registration import Place, Verdict
 from segsem.review.decision import Action
 from segsem.review.item import ItemKey
 
@@ -305,20 +301,8 @@ def test_an_unknown_pixel_size_is_refused_in_one_line(
         assert not (tmp_path / "out").exists()
 
 
-def registered(results: Path, image: str, place: Place, verdict: Verdict, **more: object) -> None:
-    found = Registration(
-        shape=(120, 160), pixel_size_nm=(1.5, 2.0), place=place, verdict=verdict, score=0.9,
-        second_score=float("nan"), second_position_nm=None, undetermined_xy=None,
-        residual_rms_nm=1.0, residual_rms_px=0.5, mean_epe_nm=0.0, points=100, matched=1.0,
-        scale_fitted=False, design_width_nm=50.0,
-    )  # fmt: skip
-    folder = results / "measure"
-    folder.mkdir(exist_ok=True)
-    write_registrations(folder / "registration.json", {image: replace(found, **more)}, {"f": "x"})
-
-
 def test_a_registered_cell_lies_in_the_design(
-    tmp_path: Path, results: Path, undecided: Extraction
+    tmp_path: Path, results: Path, undecided: Extraction, registered: Callable[..., None]
 ) -> None:
     decide(results, (2, Action.ACCEPT))
     place = Place((160.0, 90.0), (2_500_000.0, -1_250_000.0), rotation_deg=90.0)
@@ -342,7 +326,9 @@ def test_a_registered_cell_lies_in_the_design(
     assert np.abs(cell.bounding_box()).max() < 1
 
 
-def test_a_doubtful_registration_is_refused(tmp_path: Path, results: Path) -> None:
+def test_a_doubtful_registration_is_refused(
+    tmp_path: Path, results: Path, registered: Callable[..., None]
+) -> None:
     decide(results, (2, Action.ACCEPT))
     registered(results, "a", Place((0.0, 0.0), (9.0, 9.0)), Verdict.AMBIGUOUS)
     with pytest.raises(ExportError, match=r"a is registered, but ambiguous.*--image-frame"):
@@ -374,52 +360,3 @@ def test_a_dry_run_of_what_is_blocked_says_why(tmp_path: Path, results: Path) ->
     assert isinstance(done.exception, ExportError)
     assert "need a person's decision" in str(done.exception)
     assert "layer 1/0" in done.output
-
-
-def field(centres_nm: np.ndarray, half_nm: tuple[float, float], shape: tuple[int, int],
-          size_nm: tuple[float, float]) -> np.ndarray:  # fmt: skip
-    """Soft-edged bright boxes: 50 % of their height lies exactly on their edges."""
-    rows, cols = np.mgrid[: shape[0], : shape[1]].astype(float)
-    points = rc_to_nm(np.stack([rows, cols], axis=-1), shape[0], size_nm)
-    grey = np.zeros(shape)
-    for x, y in centres_nm:
-        d = np.maximum(np.abs(points[..., 0] - x) - half_nm[0], np.abs(points[..., 1] - y)
-                       - half_nm[1])  # fmt: skip
-        grey = np.maximum(grey, 1 / (1 + np.exp(d / 3.0)))
-    return grey
-
-
-def test_round_trip_from_the_design_through_the_image_to_oasis(tmp_path: Path) -> None:
-    """Oblong pixels, a design position of millimetres: mean offset below 0.05 px, signs right."""
-    shape, size_nm = (200, 260), (2.0, 3.0)
-    grid = np.stack(np.meshgrid(np.arange(80, 740, 130.3), np.arange(60, 380, 97.7)), -1)
-    centres = grid.reshape(-1, 2)
-    grey = 60 + 120 * field(centres, (36.0, 27.0), shape, size_nm)
-    noisy = np.random.default_rng(1).normal(grey, 4.0).clip(0, 255)
-    image = SEMImage(
-        np.rint(noisy).astype(np.uint8), "site", sha256="x", pixel_size_nm=size_nm,
-        pixel_size_source="user",
-    )  # fmt: skip
-    found = extract(image, None, ExtractParams(routing=Routing.SAUVOLA_ONLY))
-    assert len(found.regions) == len(centres)
-    write_results(found, tmp_path / "results")
-    shift = np.array([3_000_000.4, -2_000_000.7])
-    place = Place((0.0, 0.0), (float(shift[0]), float(shift[1])))
-    registered(tmp_path / "results", "site", place, Verdict.GOOD, shape=shape,
-               pixel_size_nm=size_nm)  # fmt: skip
-    layout = LayoutOptions(allow_needs_human=True)
-    export_results([tmp_path / "results"], tmp_path / "out", ExportOptions(layout=layout))
-    read = kdb.Layout()
-    read.read(str(tmp_path / "out" / "contours.oas"))
-    boxes = [
-        shape.bbox()
-        for datatype in range(4)
-        if (index := read.find_layer(1, datatype)) is not None
-        for shape in read.top_cell().shapes(index).each()
-    ]
-    got = np.array([[b.center().x, b.center().y] for b in boxes]) * DBU_NM
-    truth = centres + shift
-    nearest = truth[np.linalg.norm(got[:, None] - truth[None], axis=2).argmin(axis=1)]
-    assert len({tuple(t) for t in nearest.tolist()}) == len(centres)
-    offset_px = (got - nearest).mean(axis=0) / [size_nm[1], size_nm[0]]
-    assert np.abs(offset_px).max() < 0.05
