@@ -75,6 +75,9 @@ class Tour:
             self.viewer.add_image(data, **described)
         else:
             session.open_files([image])
+        # A file is read in the background; a click before that has nothing to fall on.
+        self.wait(lambda: not panel.resume_button.isVisible() and session.document is not None)
+        self.settle(1500)
         self.snap("open")
         row, col = feature_centre(session.document)
         self.click(row, col)
