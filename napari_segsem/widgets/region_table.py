@@ -26,8 +26,11 @@ TIPS = (
     "Decision: ✓ accepted, ✗ rejected, ✎ corrected, ! must be decided before export",
     "Why the region is doubtful, or why Sauvola took over",
 )
+NUMBER = 1
 WIDTHS = (78, 30, 60, 42, 30)
-"""Of all but the last column, which has the rest."""
+"""Of all but the last column, which has the rest; longer numbers get more."""
+
+CELL_MARGIN_PX = 12
 
 LONG_PREFIX = 6
 """Names that begin alike by more than this are shown without it."""
@@ -135,6 +138,9 @@ class RegionTable(QTableView):
         self.rows.show(lot)
         # The image is said where there is more than one.
         self.setColumnHidden(IMAGE, lot is None or len(lot.results) < 2)
+        longest = max((item.key.region_id for item in lot.shown), default=0) if lot else 0
+        wanted = self.fontMetrics().horizontalAdvance(str(longest)) + CELL_MARGIN_PX
+        self.setColumnWidth(NUMBER, max(WIDTHS[NUMBER], wanted))
         self.show_current(lot)
 
     def show_current(self, lot: Lot | None) -> None:

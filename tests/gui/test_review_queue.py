@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -358,3 +359,15 @@ def test_looking_at_an_image_does_not_enter_it_into_the_project(
     project = session.workplace.project
     panel.desk.wake()
     assert list(project.images) == []
+
+
+def test_long_region_numbers_are_read_in_full(dock: Any, tmp_path: Path, until: Any) -> None:
+    numbered = replace(region(1, Source.SAM2, 0.9), region_id=88888)
+    shape, confidence = (300, 400), np.ones((300, 400), np.float32)
+    found = Extraction("a", shape, (0, 300), (2.5, 2.5), "user", (numbered,), confidence, {})
+    write_results(found, tmp_path / "out")
+    panel = dock("Review and export")
+    panel.open_results(tmp_path / "out")
+    until(lambda: panel.desk.lot is not None)
+    wanted = panel.table.fontMetrics().horizontalAdvance("88888")
+    until(lambda: panel.table.columnWidth(1) > wanted)
