@@ -270,14 +270,20 @@ def test_a_box_is_looked_at_while_it_is_drawn(
         return looked[-1][1]
 
     monkeypatch.setattr(session._engine, "warm_box", watched)
+
+    def looks_at(*box_rc: float) -> bool:
+        # Where two moves come at once, napari leaves one out.
+        hand.drag_to(*box_rc[2:])
+        return bool(looked) and looked[-1][0] == pytest.approx(box_rc, abs=1.5)
+
     hand.press(40, 150)
-    hand.drag_to(70, 190)
-    until(lambda: len(looked) == 1)
-    hand.drag_to(90, 230)
-    until(lambda: len(looked) == 2 and looked[1][1].done())
-    assert looked[1][0] == pytest.approx((40, 150, 90, 230), abs=1.5)
+    until(lambda: looks_at(40, 150, 70, 190))
+    until(lambda: looks_at(40, 150, 90, 230))
+    until(lambda: looked[-1][1].done())
     assert session.annotation.candidates is None
+    until(lambda: not session.foresight._looking)
+    times = len(looked)
     hand.release(90, 230)
     until(lambda: session.annotation.candidates is not None)
     assert session.annotation.state.box_rc == pytest.approx((40, 150, 90, 230), abs=1.5)
-    assert len(looked) == 2
+    assert len(looked) == times
