@@ -68,11 +68,15 @@ class Asking:
         document = self._shown()
         if document is None:
             return
-        self.stop_hovering()
         annotation = document.annotation
         if annotation.state.asks and not self._is_answered(document):
+            # What is shown under the mouse stays until the answer takes its place: a frame that
+            # only takes it away would keep the answer waiting.
+            self._next_hover = None
             self._ask_one(document)
-        elif not self._ask_many(document):
+            return
+        self.stop_hovering()
+        if not self._ask_many(document):
             self._engine.cancel()
 
     def stop_hovering(self) -> None:
@@ -221,6 +225,7 @@ class Asking:
         except (StaleAnswerError, CancelledError):
             return
         except SegSemError as error:
+            self.stop_hovering()
             self._tell_error(str(error))
             return
         self._show_candidates(document, state, candidates)
@@ -234,6 +239,7 @@ class Asking:
         if document is not self._shown() or document.annotation.state.one != state:
             # The person went on while this was on its way.
             return
+        self.stop_hovering()
         document.annotation.set_candidates(candidates)
         if not (candidates.complete or candidates.partial):
             self._tell("The object goes on beyond this outline: click where it does")

@@ -58,7 +58,7 @@ class AnnotateLayers:
         self._adopted: dict[str, Image] = {}
         self._own_image: Image | None = None
         self._layers: dict[str, Any] = {}
-        toolbox.add(PromptMouse(session, self.screen_px, self._show_box))
+        toolbox.add(PromptMouse(session, self.screen_px, self._show_box, self._show_press))
         self._rest = Pause(REST_MS)
         self._move_watchers: list[Callable[[tuple[float, float]], None]] = []
         self._double_click_watchers: list[Callable[[], None]] = []
@@ -275,6 +275,15 @@ class AnnotateLayers:
         _layers.show_points(self._layers[_layers.PROMPTS], state.points_rc, state.point_labels)
         self._show_box(state.box_rc)
 
+    def _show_press(self, press: tuple[tuple[float, float], int] | None) -> None:
+        if self._document is None:
+            return
+        state, (points, labels) = self._document.annotation.state, ([], [])
+        if press is not None:
+            points, labels = [press[0]], [press[1]]
+        layer = self._layers[_layers.PROMPTS]
+        _layers.show_points(layer, [*state.points_rc, *points], [*state.point_labels, *labels])
+
     def _show_box(self, box_rc: tuple[float, float, float, float] | None) -> None:
         layer = self._layers[_layers.BOX]
         if box_rc is None or self._document is None:
@@ -283,8 +292,11 @@ class AnnotateLayers:
             return
         row0, col0, row1, col1 = box_rc
         corners = np.array([[row0, col0], [row0, col1], [row1, col1], [row1, col0]])
-        layer.edge_width = self.screen_px(BOX_WIDTH_PX)
-        layer.data = _layers.segments(corners, closed=True)
+        sides, width = _layers.segments(corners, closed=True), self.screen_px(BOX_WIDTH_PX)
+        if layer.edge_width != width:
+            layer.edge_width = width
+        if not np.array_equal(layer.data, sides):
+            layer.data = sides
 
     def show_preview(self) -> None:
         """Show the chosen candidate; nothing where there is none."""

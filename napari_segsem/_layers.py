@@ -156,10 +156,10 @@ def show_points(
 ) -> None:
     """Show clicks in a prompts layer."""
     wanted = np.asarray(points_rc, dtype=float).reshape(-1, 2)
-    if len(wanted) == 0 and len(layer.data) == 0:
+    symbols = [POINT_SYMBOLS[label] for label in labels]
+    if np.array_equal(layer.data, wanted) and [str(each) for each in layer.symbol] == symbols:
         return
     layer.data = wanted
-    symbols = [POINT_SYMBOLS[label] for label in labels]
     # Each of these draws the layer anew; new points have the look of the foreground already.
     if [str(symbol) for symbol in layer.symbol] != symbols:
         layer.face_color = [POINT_COLORS[label] for label in labels]

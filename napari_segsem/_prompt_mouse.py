@@ -19,6 +19,9 @@ MINUS_MODIFIERS = {"Control", "Alt"}
 """Alt+drag moves windows on many Linux desktops, so that Control does it too."""
 
 
+ShowPress = Callable[[tuple[tuple[float, float], int] | None], None]
+
+
 class PromptMouse:
     """The tool "prompt": turns presses into prompts of the session's image.
 
@@ -30,6 +33,9 @@ class PromptMouse:
         Gives the length in image px of so many px on the screen.
     show_box : callable
         Shows a box while it is dragged; None: the box that stands.
+    show_press : callable
+        Shows a click, given as point and label, from when the button goes down; None: the clicks
+        that stand.
     """
 
     def __init__(
@@ -37,8 +43,10 @@ class PromptMouse:
         session: Session,
         screen_px: Callable[[float], float],
         show_box: Callable[[BoxRC | None], None],
+        show_press: ShowPress,
     ) -> None:
-        self._session, self._screen_px, self._show_box = session, screen_px, show_box
+        self._session, self._screen_px = session, screen_px
+        self._show_box, self._show_press = show_box, show_press
 
     name = "prompt"
 
@@ -47,10 +55,12 @@ class PromptMouse:
         start, modifiers = layer.world_to_data(event.position), set(event.modifiers)
         # A button is held for longer than the engine takes to look.
         self._session.foresight.look_at((float(start[0]), float(start[1])))
+        self._pressed(start, minus=bool(modifiers & MINUS_MODIFIERS))
         yield
         while event.type == "mouse_move":
             end = layer.world_to_data(event.position)
             if self._is_drag(start, end):
+                self._show_press(None)
                 box = box_between(start, end)
                 self._show_box(box)
                 self._look_ahead(box)
@@ -59,9 +69,18 @@ class PromptMouse:
         # The last moves may have been left out: the release says where the mouse is.
         end = layer.world_to_data(event.position)
         if self._is_drag(start, end):
+            self._show_press(None)
             self._box_done(box_between(start, end))
         else:
             self._click_done(start, minus=bool(modifiers & MINUS_MODIFIERS))
+
+    def _pressed(self, at: Any, *, minus: bool) -> None:
+        """Show the click at once: drawn after the release, it would keep the outline waiting."""
+        document, point = self._session.document, (float(at[0]), float(at[1]))
+        if document is None or not is_on_sample(document, point):
+            return
+        if document.annotation.proposals.at(round(point[0]), round(point[1])) is None:
+            self._show_press((point, BACKGROUND if minus else FOREGROUND))
 
     def _is_drag(self, start: Any, end: Any) -> bool:
         return is_drag(start, end, self._screen_px(DRAG_PX))

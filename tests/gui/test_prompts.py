@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+
+from segsem.core.exceptions import ModelError
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -238,10 +241,46 @@ def test_the_preview_follows_the_mouse_until_something_is_in_work(
     rows, cols = np.nonzero(layer.data)
     assert layer.data_to_world((rows.mean(), cols.mean())) == pytest.approx((64.5, 194.5), abs=1.0)
     hand.click(65, 195)
-    assert not layer.data.any()
+    # It stays until the outline takes its place.
     until(lambda: panel.session.annotation.candidates is not None)
+    assert not layer.data.any()
     hand.move(205, 65)
     assert not asking.hover((205.0, 65.0))
+
+
+def test_a_click_is_shown_from_the_press_on(panel: Any, hand: Any, until: Any, viewer: Any) -> None:
+    annotation, points = panel.session.annotation, viewer.layers["SegSEM prompts"]
+
+    def is_boxed() -> bool:
+        hand.drag_to(90, 230)
+        return len(viewer.layers["SegSEM box"].data) == 4
+
+    hand.press(65, 195)
+    assert points.data == pytest.approx(np.array([[65, 195]]), abs=1.0)
+    assert annotation.state.is_empty
+    until(is_boxed)
+    assert len(points.data) == 0
+    hand.release(90, 230)
+    assert annotation.state.box_rc is not None
+    hand.press(65, 195)
+    hand.release(65, 195)
+    assert points.data == pytest.approx(np.array(annotation.state.points_rc))
+    hand.press(-30, 195)
+    assert len(points.data) == 1
+    hand.release(-30, 195)
+
+
+def test_what_is_shown_under_the_mouse_goes_where_the_engine_fails(
+    panel: Any, hand: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, shown = panel.session, []
+    session.asking.hovered.connect(shown.append)
+    failed: Future[Any] = Future()
+    monkeypatch.setattr(session._engine, "predict", lambda *_args: failed)
+    hand.click(65, 195)
+    assert None not in shown
+    failed.set_exception(ModelError("The engine is out of memory"))
+    until(lambda: None in shown)
 
 
 def test_a_slow_model_does_not_follow_the_mouse(panel: Any, hand: Any, until: Any) -> None:
