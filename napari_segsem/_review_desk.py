@@ -133,6 +133,17 @@ class ReviewDesk:
             self.lot.select(key)
             self.show_current()
 
+    def shows(self, document: Document | None) -> bool:
+        """Whether an image is one of the lot."""
+        lot = self.lot
+        return lot is not None and document is not None and bool(self._image_id(lot, document))
+
+    def open_image(self, image_id: str) -> None:
+        """Open an image of the lot, and look at its least sure region."""
+        if self.lot is not None:
+            self._look_at(self.lot, image_id)
+            self._open_image(self.lot, image_id)
+
     def undo(self) -> None:
         """Take the last step back."""
         self._walk(Lot.undo, "Undone", "Nothing to undo")

@@ -26,7 +26,7 @@ class ExtractBox(QWidget):
         self.extract_button = button(
             "Extract image",
             "Find the contours of all features in this image",
-            self._start,
+            self.start,
             primary=True,
         )
         self.bar = QProgressBar()
@@ -64,7 +64,8 @@ class ExtractBox(QWidget):
         if not running:
             self._end_activity()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Extract the image that is shown."""
         self.bar.setRange(0, 0)
         self.step_label.setText("Starting…")
         self._run.start(METHODS[self.method.currentText()])

@@ -42,6 +42,7 @@ class Header(QWidget):
     def __init__(self, shared: Shared, open_dialog: Callable[[], None]) -> None:
         super().__init__()
         self._shared, self._session = shared, shared.session
+        self._is_brief = False
         self.image_label = text_label(tip="The image that is shown")
         self._previous = arrow("‹", "Previous image", lambda: self._session.step(-1))
         self._next = arrow("›", "Next image", lambda: self._session.step(1))
@@ -74,6 +75,11 @@ class Header(QWidget):
     def show_model(self) -> None:
         """Show which model is worked with."""
         self.model_label.setText(self._shared.model_choice.name)
+
+    def be_brief(self, brief: bool) -> None:
+        """Leave out model and engine where nobody prompts, unless there is something to tell."""
+        self._is_brief = brief
+        self.show_engine()
 
     def show_document(self) -> None:
         """Show the image and its pixel size."""
@@ -109,6 +115,10 @@ class Header(QWidget):
         self.engine_label.setText(text)
         self._restart.setVisible(state is EngineState.FAILED)
         self._busy.setVisible(state in BUSY)
+        is_at_work = self._shared.extraction.is_running or self._shared.tuning.is_running
+        tells = is_at_work or state in BUSY or state is EngineState.FAILED
+        for part in self._model_rows:
+            part.setVisible(tells or not self._is_brief)
 
     def _show_progress(self, done: int, total: int, message: str) -> None:
         part = f" {done} of {total}" if total else ""
@@ -134,8 +144,12 @@ class Header(QWidget):
             self.model_label,
             row(self.engine_label, self._restart),
         )
+        self._model_rows: list[QWidget] = []
         for line, (name, value) in enumerate(zip(named, values, strict=True)):
-            rows.addWidget(QLabel(name), line, 0, Qt.AlignmentFlag.AlignTop)
+            label = QLabel(name)
+            rows.addWidget(label, line, 0, Qt.AlignmentFlag.AlignTop)
+            if name in ("Model", "Engine"):
+                self._model_rows += [label, value]
             # Beside the image's name are its buttons; the others have the room to the right end.
             columns = 1 if value is self.image_label else 2
             rows.addWidget(value, line, 1, 1, columns, Qt.AlignmentFlag.AlignTop)

@@ -7,7 +7,15 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QCollapsible
 
 ARROW_WIDTH = 28
@@ -111,6 +119,16 @@ def row(*widgets: QWidget) -> QWidget:
         # Text takes what the buttons leave.
         takes_rest = widget.sizePolicy().horizontalPolicy() == NARROW
         layout.addWidget(widget, 1 if takes_rest else 0)
+    return holder
+
+
+def column(*widgets: QWidget) -> QWidget:
+    """Widgets one below the other."""
+    holder = QWidget()
+    layout = QVBoxLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
     return holder
 
 

@@ -27,12 +27,15 @@ from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.line_scan_plot import LineScanPlot
 from napari_segsem.widgets.panel import Panel
-from napari_segsem.widgets.parts import arrow, button, fold, follow, row, text_label
+from napari_segsem.widgets.parts import arrow, button, column, fold, follow, row, text_label
 from napari_segsem.widgets.queue_filter import QueueFilterBox
 from napari_segsem.widgets.region_table import RegionTable
+from napari_segsem.widgets.review_pages import Pages
 from napari_segsem.widgets.shortcuts import PanelShortcuts
 
 SLIDER_MS = 50
+FOOT_MARGINS = (9, 0, 9, 0)
+"""Those of the body above."""
 
 
 class ReviewPanel(Panel):
@@ -48,6 +51,11 @@ class ReviewPanel(Panel):
             "Open results…", "Review what segsem extract wrote into a folder", self._ask_results
         )
         self.extract_box = ExtractBox(self.shared)
+        self.again_button = button(
+            "Extract again",
+            "Find the contours of this image anew; decisions hold where the outline is the same",
+            self.extract_box.start,
+        )
         self.summary = text_label(tip="What was found in this image")
         self.left = text_label(tip="What is left of what the list shows")
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
@@ -91,31 +99,48 @@ class ReviewPanel(Panel):
         results = QWidget()
         layout = QVBoxLayout(results)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.summary)
-        layout.addWidget(row(QLabel("Highlight below"), self.threshold))
-        layout.addWidget(Legend())
-        layout.addWidget(self.heat)
-        layout.addWidget(self.filter_box)
-        layout.addWidget(self.table, 1)
-        layout.addWidget(self.left)
-        layout.addWidget(
+        self.scan_fold = fold("Line scan", column(self.hover, self.scan_plot))
+        self.batch_fold = fold("Accept many", self.batch_box)
+        self.pages = Pages()
+        self.regions_page = self.pages.add(
+            "Regions",
+            "The queue, least sure region first",
+            (self.summary, 0),
+            (row(QLabel("Highlight below"), self.threshold), 0),
+            (self.heat, 0),
+            (Legend(), 0),
+            (self.filter_box, 0),
+            (self.table, 1),
+            (self.left, 0),
+            (self.scan_fold, 0),
+            (self.batch_fold, 0),
+        )
+        self.export_fold = self.pages.add(
+            "Export", "Layouts, tables and the report", (self.export_box, 0)
+        )
+        layout.addWidget(self.pages)
+        return results
+
+    def _make_foot(self) -> QWidget:
+        """Decisions, always in sight: below what scrolls."""
+        foot = column(
             row(
                 self.accept_button,
                 self.reject_button,
                 self.undo_button,
                 self.previous_button,
                 self.next_button,
-            )
+            ),
+            self.current,
         )
-        layout.addWidget(self.current)
-        layout.addWidget(self.hover)
-        self.scan_fold = fold("Line scan", self.scan_plot)
-        layout.addWidget(self.scan_fold)
-        self.batch_fold = fold("Accept many", self.batch_box)
-        self.export_fold = fold("Export", self.export_box)
-        layout.addWidget(self.batch_fold)
-        layout.addWidget(self.export_fold)
-        return results
+        self.below_decisions = QVBoxLayout()
+        """What else belongs to the current region."""
+        self.below_decisions.setContentsMargins(0, 0, 0, 0)
+        layout = foot.layout()
+        if isinstance(layout, QVBoxLayout):
+            layout.setContentsMargins(*FOOT_MARGINS)
+            layout.addLayout(self.below_decisions)
+        return foot
 
     def _fill_body(self) -> None:
         more = QWidget()
@@ -124,6 +149,7 @@ class ReviewPanel(Panel):
         more_layout.addRow(button("Open other results…", "Another folder", self._ask_results))
         more_layout.addRow("Reviewer", self.reviewer)
         more_layout.addRow("Method", self.extract_box.method)
+        more_layout.addRow(self.again_button)
         more_layout.addRow(KeysBox(self.shared.review_keys, self.viewer))
         self.empty_hint = text_label()
         for widget in (self.open_button, self.empty_hint, self.extract_box, self.results_button):
@@ -131,10 +157,15 @@ class ReviewPanel(Panel):
         self.body.addWidget(self._results, 1)
         self.body.addWidget(fold("More", more))
         self.body.addStretch(0)
+        self._foot = self._make_foot()
+        layout = self.layout()
+        if isinstance(layout, QVBoxLayout):
+            layout.insertWidget(1, self._foot)
 
     def _connect(self) -> None:
         follow(self, self.session.review_changed, self._show_review)
         follow(self, self.session.document_changed, self._show_review)
+        follow(self, self.shared.extraction.changed, self._show_extraction)
         follow(self, self.desk.lot_changed, self._show_lot)
         follow(self, self.desk.decisions_changed, self._show_decisions)
         follow(self, self.desk.threshold_changed, self._show_decisions)
@@ -150,7 +181,8 @@ class ReviewPanel(Panel):
 
     def _show_lot(self) -> None:
         lot = self.desk.lot
-        self._results.setVisible(lot is not None)
+        for part in (self._results, self._foot):
+            part.setVisible(lot is not None)
         self.results_button.setVisible(lot is None)
         if lot is not None:
             self.filter_box.show_lot(lot)
@@ -171,10 +203,19 @@ class ReviewPanel(Panel):
     def _show_review(self) -> None:
         document, lot = self.session.document, self.desk.lot
         self.open_button.setVisible(document is None)
+        self.header.be_brief(lot is not None)
+        self._show_extraction()
         self.empty_hint.setVisible(lot is None)
         self.empty_hint.setText(self._hint())
         self._show_decisions()
         self._show_current()
+
+    def _show_extraction(self) -> None:
+        """Offer to extract where it is the next thing to do; else it is one of the other things."""
+        run = self.shared.extraction
+        self.again_button.setEnabled(self.session.document is not None and not run.is_running)
+        is_next = not self.desk.shows(self.session.document) and not self.desk.is_opening
+        self.extract_box.setVisible(is_next or run.is_running or run.error is not None)
 
     def _hint(self) -> str:
         if self.desk.is_opening:
