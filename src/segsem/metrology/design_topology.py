@@ -1,18 +1,44 @@
-"""Which features of the design are missing, broken or bridged, and what is there besides."""
+"""Which features of the design are missing, broken or bridged, and what is there besides.
+
+A region stands for a feature where it holds some of the feature's core, the part of it that lies
+farther than half-way from its edge to its middle line. So edges may be printed anywhere (lines too
+thin, contacts too large, corners round) without a feature counting as missing, and what only
+touches its rim (a flake) never counts as the feature.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
+import cv2
 import numpy as np
+import shapely
+from skimage.measure import label as label_pieces
 
-from segsem.core.types import LabelArray, PointsXY
+from segsem.core.types import FloatArray, FloatImage, LabelArray, PointsXY
 from segsem.layout.design import Design
 from segsem.layout.raster import design_labels
 from segsem.layout.registration import Registration
-from segsem.metrics.topology import TopologyReport, match_regions
+from segsem.metrics.polyline import IntArray
 from segsem.metrology.measured import MeasuredImage
+
+CORE_DEPTH = 0.5
+"""The core begins at this share of the way to a feature's middle."""
+
+CORE_SHARE = 0.1
+"""A region holds a feature from this share of its core on, or of a disc as wide as the core of
+features of usual width, whichever is less: a long feature may be held by a piece."""
+
+MOSTLY = 0.5
+BORDER_PX = 4.0
+VISIBLE_EDGE_PX = 24.0
+"""Features that the border cuts are not looked for where less of their edge than this lies more
+than 4 px inside: extraction leaves such slivers out."""
+
+Numbers: TypeAlias = tuple[int, ...]
 
 
 class Fault(StrEnum):
@@ -39,12 +65,19 @@ class TopologyFault:
         In the design's frame.
     area_nm2 : float
         Of the feature in the field, or of the region.
+    centre_rc : (float, float)
+        The same place in the image, px.
+    regions, features : tuple of int
+        All that take part: the pieces of a broken feature, the features that a region bridges.
     """
 
     fault: Fault
     number: int
     centre_nm: tuple[float, float]
     area_nm2: float
+    centre_rc: tuple[float, float] = (float("nan"), float("nan"))
+    regions: Numbers = ()
+    features: Numbers = ()
 
 
 def check_topology(
@@ -63,31 +96,173 @@ def check_topology(
     least_area_px : int
         Features of which less lies in the field may be found or not.
     """
-    top, bottom = image.extraction.valid_rows
-    drawn = design_labels(design, registration)
-    drawn[:top] = drawn[bottom:] = 0
-    found = image.labels()
-    report = match_regions(found, drawn, min_area_px=least_area_px)
-    return _faults(report, found, drawn, registration)
+    valid_rows = image.extraction.valid_rows
+    return compare_labels(image.labels(), valid_rows, registration, design, least_area_px)
 
 
-def _faults(
-    report: TopologyReport, found: LabelArray, drawn: LabelArray, registration: Registration
+def compare_labels(
+    found: LabelArray,
+    valid_rows: tuple[int, int],
+    registration: Registration,
+    design: Design,
+    least_area_px: int,
 ) -> list[TopologyFault]:
-    listed = (
-        (Fault.MISSING, report.missing, drawn),
-        (Fault.BROKEN, report.split, drawn),
-        (Fault.BRIDGED, report.merged, found),
-        (Fault.EXTRA, report.extra, found),
-    )
-    pixel_y, pixel_x = registration.pixel_size_nm
+    """Compare a label image with the features of a registered design.
+
+    Parameters
+    ----------
+    found : (H, W) int32
+        Regions of the image by their id.
+    valid_rows : (int, int)
+        Half-open range of rows above the data bar.
+    registration, design, least_area_px
+        See `check_topology`.
+
+    Returns
+    -------
+    list of TopologyFault
+        Missing and broken features, then bridging and extra regions.
+    """
+    field = _Field.of(found, valid_rows, registration, design)
+    holders, held = field.holders(), defaultdict(list)
+    for piece, regions in holders.items():
+        for region in regions:
+            held[region].append(piece)
     faults = []
-    for fault, numbers, labels in listed:
-        for number in numbers:
-            rows, cols = np.nonzero(labels == number)
-            middle = np.array([[rows.mean(), cols.mean()]])
-            centre: PointsXY = registration.rc_to_design_nm(middle)
-            place = (float(centre[0, 0]), float(centre[0, 1]))
-            area = len(rows) * pixel_y * pixel_x * registration.place.scale**2
-            faults.append(TopologyFault(fault, number, place, area))
+    for piece in range(1, field.count + 1):
+        own = holders.get(piece, [])
+        if not own and field.is_looked_for(piece, least_area_px):
+            faults.append(field.fault(Fault.MISSING, [piece], []))
+        elif len(own) > 1:
+            faults.append(field.fault(Fault.BROKEN, [piece], own))
+    for region, pieces in sorted(held.items()):
+        if len(pieces) > 1:
+            faults.append(field.fault(Fault.BRIDGED, pieces, [region]))
+    present = np.unique(found)
+    for region in present[present > 0].tolist():
+        if region not in held and not field.reaches_beyond(region):
+            faults.append(field.fault(Fault.EXTRA, [], [region]))
     return faults
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What lies in the field of view: regions, and the pieces of features that it shows.
+
+    The field may cut one feature into pieces; each must be there.
+    """
+
+    found: LabelArray
+    pieces: LabelArray
+    feature_of: IntArray
+    depth_px: FloatImage
+    rows: tuple[int, int]
+    registration: Registration
+    design: Design
+
+    @classmethod
+    def of(
+        cls,
+        found: LabelArray,
+        valid_rows: tuple[int, int],
+        registration: Registration,
+        design: Design,
+    ) -> _Field:
+        drawn = design_labels(design, registration)[slice(*valid_rows)]
+        pieces = np.asarray(label_pieces(drawn, connectivity=1, background=0), dtype=np.int32)
+        feature_of = np.zeros(int(pieces.max()) + 1, dtype=np.int64)
+        feature_of[pieces] = drawn
+        # Beyond the border features go on: only gaps are edges.
+        depth = cv2.distanceTransform((drawn > 0).astype(np.uint8), cv2.DIST_L2, 5)
+        own = np.where(np.isfinite(depth), depth, 0.0).astype(np.float32)
+        inside = np.ascontiguousarray(found[slice(*valid_rows)])
+        return cls(inside, pieces, feature_of, own, valid_rows, registration, design)
+
+    @property
+    def count(self) -> int:
+        return len(self.feature_of) - 1
+
+    def holders(self) -> dict[int, list[int]]:
+        """Regions that hold each piece; those that lie mostly elsewhere where no other does."""
+        deepest = _most(self.depth_px, self.pieces, self.count)
+        usual = self._usual_depth_px(deepest)
+        core_from = CORE_DEPTH * np.minimum(deepest, usual)
+        core = (self.pieces > 0) & (self.depth_px > core_from[self.pieces])
+        size = np.bincount(self.pieces[core], minlength=self.count + 1)
+        wanted = np.maximum(1.0, np.minimum(CORE_SHARE * size, (CORE_DEPTH * usual) ** 2))
+        held = core & (self.found > 0)
+        inside = np.bincount(self.found[self.pieces > 0], minlength=int(self.found.max()) + 1)
+        area = np.bincount(self.found.ravel(), minlength=len(inside))
+        at_home: dict[int, list[int]] = defaultdict(list)
+        elsewhere: dict[int, list[int]] = defaultdict(list)
+        for region, piece, pixels in _counted(self.found[held], self.pieces[held]):
+            if pixels >= wanted[piece]:
+                lies = at_home if inside[region] >= MOSTLY * area[region] else elsewhere
+                lies[piece].append(region)
+        return {**elsewhere, **at_home}
+
+    def _usual_depth_px(self, deepest: FloatArray) -> float:
+        """Half of the usual width of features: without it, half of the broadest place."""
+        pixel = float(np.sqrt(np.prod(self.registration.pixel_size_nm)))
+        width = self.registration.design_width_nm / self.registration.place.scale / pixel
+        return width / 2 if np.isfinite(width) else float(deepest.max(initial=1.0))
+
+    def is_looked_for(self, piece: int, least_area_px: int) -> bool:
+        """Whether enough of a piece lies in the field."""
+        mask = self.pieces == piece
+        if np.count_nonzero(mask) < least_area_px:
+            return False
+        top = np.zeros_like(mask)
+        inset = int(BORDER_PX)
+        top[inset:-inset, inset:-inset] = mask[inset:-inset, inset:-inset]
+        cut = bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
+        edge = top & (self.depth_px < 2.0)
+        return not cut or int(np.count_nonzero(edge)) >= VISIBLE_EDGE_PX
+
+    def reaches_beyond(self, region: int) -> bool:
+        """Whether a region at the border may belong to a feature that lies beyond it."""
+        rim = np.zeros(self.found.shape, dtype=bool)
+        rim[[0, -1]] = True
+        rim[:, [0, -1]] = True
+        at = np.argwhere(rim & (self.found == region)) + np.array([self.rows[0], 0])
+        if not len(at):
+            return False
+        points = self.registration.rc_to_design_nm(at.astype(np.float64))
+        pixel = float(np.sqrt(np.prod(self.registration.pixel_size_nm)))
+        away = shapely.distance(self.design.area, shapely.points(points))
+        return bool(np.min(away) <= BORDER_PX * pixel * self.registration.place.scale)
+
+    def fault(self, fault: Fault, pieces: list[int], regions: list[int]) -> TopologyFault:
+        """Say what, and where."""
+        named = self.found if fault in (Fault.EXTRA, Fault.BRIDGED) else self.pieces
+        label = regions[0] if named is self.found else pieces[0]
+        features = tuple(sorted({int(self.feature_of[piece]) for piece in pieces}))
+        number = label if named is self.found else int(self.feature_of[label])
+        rows, cols = np.nonzero(named == label)
+        middle = np.array([[rows.mean() + self.rows[0], cols.mean()]])
+        centre: PointsXY = self.registration.rc_to_design_nm(middle)
+        pixel_y, pixel_x = self.registration.pixel_size_nm
+        return TopologyFault(
+            fault,
+            number,
+            (float(centre[0, 0]), float(centre[0, 1])),
+            len(rows) * pixel_y * pixel_x * self.registration.place.scale**2,
+            (float(middle[0, 0]), float(middle[0, 1])),
+            tuple(regions),
+            features,
+        )
+
+
+def _most(values: FloatImage, labels: LabelArray, count: int) -> FloatArray:
+    """Largest value of each label from 0 to `count`."""
+    most: FloatArray = np.zeros(count + 1)
+    np.maximum.at(most, labels.ravel(), values.ravel())
+    return most
+
+
+def _counted(first: LabelArray, second: LabelArray) -> list[tuple[int, int, int]]:
+    """Pairs of labels, and how many pixels have both."""
+    base = int(second.max(initial=0)) + 1
+    keys, pixels = np.unique(first.astype(np.int64) * base + second, return_counts=True)
+    pairs = zip((keys // base).tolist(), (keys % base).tolist(), pixels.tolist(), strict=True)
+    return list(pairs)
