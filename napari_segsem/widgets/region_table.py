@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 from psygnal import Signal
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_segsem._lot import Lot
+from napari_segsem._review_thumbnails import SIDE_PX, Picture, RegionThumbnails
+from napari_segsem.widgets.parts import follow
 from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
 from segsem.core.contour import ReviewStatus, Source
 from segsem.review.item import ItemKey, ReviewItem
 
-COLUMNS = ("Image", "#", "Source", "Conf.", "✓✗", "Why")
-IMAGE, CONFIDENCE, DECISION = 0, 3, 4
+COLUMNS = ("Image", "#", "Source", "Conf.", "✓✗", "Why", "")
+IMAGE, CONFIDENCE, DECISION, WHY, PICTURE = 0, 3, 4, 5, 6
 TIPS = (
     "Image that the region is on; it is opened when the region is chosen",
     "Number of the region in labels.tif",
@@ -25,10 +28,14 @@ TIPS = (
     "Confidence: probability that the region's edge is right (– where it cannot be rated)",
     "Decision: ✓ accepted, ✗ rejected, ✎ corrected, ! must be decided before export",
     "Why the region is doubtful, or why Sauvola took over",
+    "The region on its image, outlined in the colour and line of its method",
 )
 NUMBER = 1
-WIDTHS = (78, 30, 60, 42, 30)
-"""Of all but the last column, which has the rest; longer numbers get more."""
+WIDTHS = (56, 30, 58, 40, 26)
+"""Of all but the reason, which has the rest; longer numbers get more."""
+
+ROW_PX = SIDE_PX + 4
+ICONS_KEPT = 500
 
 CELL_MARGIN_PX = 12
 
@@ -44,10 +51,14 @@ _SIGNS = {
 
 
 class RegionModel(QAbstractTableModel):
-    """What is shown of a lot as rows; a cell's text is made when it is seen."""
+    """What is shown of a lot as rows; a cell's text and picture are made when they are seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, thumbnails: RegionThumbnails | None = None) -> None:
         super().__init__()
+        self._thumbnails = thumbnails
+        self._icons: OrderedDict[ItemKey, tuple[Picture, QIcon]] = OrderedDict()
+        if thumbnails is not None:
+            follow(self, thumbnails.arrived, self._picture_arrived)
         self._lot: Lot | None = None
         self._items: list[ReviewItem] = []
         self._prefix = 0
@@ -58,6 +69,8 @@ class RegionModel(QAbstractTableModel):
         self._lot = lot
         self._items = [] if lot is None else lot.shown
         self._prefix = 0 if lot is None else common_length(list(lot.results))
+        if self._thumbnails is not None:
+            self._thumbnails.show(lot)
         self.endResetModel()
 
     def refresh(self) -> None:
@@ -94,6 +107,10 @@ class RegionModel(QAbstractTableModel):
         if lot is None or not 0 <= index.row() < len(self._items):
             return None
         item = self._items[index.row()]
+        if index.column() == PICTURE:
+            if role == Qt.ItemDataRole.DecorationRole:
+                return self._icon(item.key)
+            return row_tip(lot, item) if role == Qt.ItemDataRole.ToolTipRole else None
         if role == Qt.ItemDataRole.DisplayRole:
             text = cell_text(lot, item, index.column())
             cut = index.column() == IMAGE and self._prefix > LONG_PREFIX
@@ -106,19 +123,41 @@ class RegionModel(QAbstractTableModel):
             return QColor(NEEDS_HUMAN_STYLE.color) if lot.is_doubtful(item.key) else None
         return None
 
+    def _icon(self, key: ItemKey) -> QIcon | None:
+        picture = None if self._thumbnails is None else self._thumbnails.get(key)
+        if picture is None:
+            return None
+        known = self._icons.get(key)
+        if known is None or known[0] is not picture:
+            height, width, _ = picture.shape
+            raw = picture.tobytes()
+            image = QImage(raw, width, height, 3 * width, QImage.Format.Format_RGB888)
+            # The pixmap is a copy: the image only borrows the bytes.
+            known = self._icons[key] = (picture, _untinted(QPixmap.fromImage(image)))
+            if len(self._icons) > ICONS_KEPT:
+                self._icons.popitem(last=False)
+        return known[1]
+
+    def _picture_arrived(self, key: ItemKey) -> None:
+        row = None if self._lot is None else self._lot.row_of(key)
+        if row is not None and row < len(self._items):
+            place = self.index(row, PICTURE)
+            self.dataChanged.emit(place, place)
+
 
 class RegionTable(QTableView):
     """Table of a queue; whoever owns it follows `chosen` and says which row is current."""
 
     chosen = Signal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, thumbnails: RegionThumbnails | None = None) -> None:
         super().__init__()
-        self.rows = RegionModel()
+        self.rows = RegionModel(thumbnails)
         self.setModel(self.rows)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setWordWrap(False)
+        self.setIconSize(QSize(SIDE_PX, SIDE_PX))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumHeight(170)
         rows_header, header = self.verticalHeader(), self.horizontalHeader()
@@ -126,8 +165,12 @@ class RegionTable(QTableView):
             rows_header.setVisible(False)
             # Rows of one height, columns of a set width: nothing is measured over 5,000 rows.
             rows_header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+            rows_header.setDefaultSectionSize(ROW_PX)
             header.setMinimumSectionSize(20)
-            for column, width in enumerate((*WIDTHS, header.minimumSectionSize())):
+            # The picture stands first, whatever its number.
+            header.moveSection(PICTURE, 0)
+            widths = (*WIDTHS, header.minimumSectionSize(), ROW_PX)
+            for column, width in enumerate(widths):
                 header.resizeSection(column, width)
             # Last: a section that is wider than what is left would be cut off.
             header.setStretchLastSection(True)
@@ -151,6 +194,13 @@ class RegionTable(QTableView):
             return
         self.selectRow(row)
         self.scrollTo(self.rows.index(row, 1))
+
+
+def _untinted(pixmap: QPixmap) -> QIcon:
+    """Icon that looks the same in the selected row."""
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 def cell_text(lot: Lot, item: ReviewItem, column: int) -> str:

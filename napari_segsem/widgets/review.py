@@ -19,7 +19,8 @@ from napari_segsem._line_scan import ScanFinder
 from napari_segsem._lot import Lot
 from napari_segsem._review import Review
 from napari_segsem._review_layers import source_text
-from napari_segsem._tasks import soon
+from napari_segsem._review_thumbnails import RegionThumbnails
+from napari_segsem._tasks import run_in_background, soon
 from napari_segsem.widgets.batch_box import BatchBox
 from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
@@ -65,7 +66,8 @@ class ReviewPanel(Panel):
         self.heat = QCheckBox("Confidence as a heat map")
         self.heat.setToolTip("Dark: unsure, yellow: sure; outside the regions nothing is rated")
         self.filter_box = QueueFilterBox()
-        self.table = RegionTable()
+        self.thumbnails = RegionThumbnails(self.session, run_in_background)
+        self.table = RegionTable(self.thumbnails)
         self._make_buttons()
         self.current = text_label(tip="The selected region")
         self.hover = text_label(tip="What is under the mouse")
@@ -177,6 +179,7 @@ class ReviewPanel(Panel):
         self.reviewer.editingFinished.connect(self._name_reviewer)
         self.threshold.valueChanged.connect(qthrottled(self._move_threshold, timeout=SLIDER_MS))
         self.viewer.mouse_move_callbacks.append(self._on_mouse_move)
+        self.destroyed.connect(_Closes(self.thumbnails))
         self.destroyed.connect(_Forget(self.viewer.mouse_move_callbacks, self._on_mouse_move))
 
     def _show_lot(self) -> None:
@@ -288,6 +291,16 @@ class ReviewPanel(Panel):
             return
         point_rc = np.asarray(position, float)[-2:] / np.asarray(document.scale)
         self.scan_plot.show_scan(self._scans.at(document, review, point_rc))
+
+
+class _Closes:
+    """Closes something once the panel is gone."""
+
+    def __init__(self, closed: Any) -> None:
+        self._closed = closed
+
+    def __call__(self, *_destroyed: object) -> None:
+        self._closed.close()
 
 
 class _Forget:

@@ -269,3 +269,75 @@ def folder(tmp_path: Path) -> Path:
         grey = np.random.default_rng(number).integers(0, 255, (60, 80)).astype(np.uint8)
         tifffile.imwrite(made / f"{name}.tif", grey)
     return made
+
+
+def pad_region(region_id: int, source: Any, confidence: float, **more: Any) -> Any:
+    """One of the pads, outlined along its pixels."""
+    from segsem.core.contour import Contour, Region, Source
+
+    row, col = ((40, 40), (40, 170), (180, 40), (180, 170))[region_id - 1]
+    side = np.arange(0.0, 50.0, 2.0)
+    zero = np.zeros_like(side)
+    turn = np.stack([[side, zero], [zero + 50, side], [50 - side, zero + 50], [zero, 50 - side]])
+    ring = turn.transpose(0, 2, 1).reshape(-1, 2) + np.array([row - 0.5, col - 0.5])
+    flat = np.zeros(len(ring))
+    contour = Contour(
+        contour_id=region_id,
+        vertices_rc=ring,
+        raw_vertices_rc=ring,
+        normals_rc=np.repeat([[0.0, -1.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], len(side), axis=0),
+        closed=True,
+        is_hole=False,
+        sigma_px=flat + 0.1,
+        slope=flat + 10,
+        contrast=flat + 80,
+        confidence=flat + 0.9,
+        source_code=np.full(len(ring), int(source is Source.SAUVOLA), np.uint8),
+        flags=np.zeros(len(ring), np.uint8),
+    )
+    reason = "low contrast" if source is Source.SAUVOLA else None
+    mask = np.ones((50, 50), bool)
+    return Region(region_id, (row, col), mask, (contour,), source, confidence, reason, **more)
+
+
+LOT = ("wafer_a", "wafer_b", "wafer_c")
+
+
+@pytest.fixture
+def pads_lot(tmp_path: Path, pads: np.ndarray) -> Path:
+    """Results of three images with four of the pads each; one region needs a decision."""
+    from segsem.core.contour import Source
+    from segsem.core.extraction import Extraction
+    from segsem.export.outputs import write_results
+    from segsem.imaging.read import read_image
+
+    made = tmp_path / "out"
+    for number, name in enumerate(LOT):
+        path = tmp_path / "images" / f"{name}.tif"
+        path.parent.mkdir(exist_ok=True)
+        grey = pads.copy()
+        grey[0, 0] = number
+        tifffile.imwrite(path, grey)
+        regions = (
+            pad_region(1, Source.SAM2, 0.97),
+            pad_region(2, Source.SAM2, 0.96 - number / 100),
+            pad_region(3, Source.SAUVOLA, 0.6 + number / 100),
+            pad_region(4, Source.SAM2, 0.3 + number / 100, needs_human=name == "wafer_b"),
+        )
+        said = {"threshold": 0.8, "image_path": str(path), "image_sha256": read_image(path).sha256}
+        said |= {"groups": {"dose": str(20 + number)}, "snr": 8.0 - 3 * number, "blur_px": 1.2}
+        said |= {"tone": "bright"}
+        shape, confidence = (300, 400), np.ones((300, 400), np.float32)
+        valid, size = (0, 300), (PIXEL_NM, PIXEL_NM)
+        write_results(Extraction(name, shape, valid, size, "user", regions, confidence, said), made)
+    return made
+
+
+@pytest.fixture
+def lot_panel(dock: Any, pads_lot: Path, until: Any, hand: Hand) -> Any:
+    """The review panel with the lot open, its least sure region (4 of wafer_b) in sight."""
+    made = dock("Review and export")
+    made.open_results(pads_lot)
+    until(lambda: made.desk.lot is not None and made.session.review is not None)
+    hand.image_name = "wafer_b"
+    return made
