@@ -25,7 +25,7 @@ from segsem.core.files import write_json
 from segsem.project import default_folder as work
 
 ROLES = ("ours", "control")
-PARTS = ("outline", "script", "repeat", "regions")
+PARTS = ("outline", "script", "repeat", "regions", "training")
 PATIENCE_S = 900
 
 Runs = dict[str, dict[str, list[dict[str, Any]]]]

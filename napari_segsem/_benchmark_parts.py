@@ -77,7 +77,7 @@ def script(places: int) -> list[tuple[str, int]]:
 
 def outline_part(stage: Stage, repeats: int) -> Iterator[Wait]:
     """Click on objects: after the mouse rested on them, and at once."""
-    yield from _opened(stage)
+    yield from opened(stage)
     for way in ("rested", "at once", "box"):
         stage.beat.enter(f"outline, {way}")
         times: list[float] = stage.found.setdefault(way, [])
@@ -95,8 +95,13 @@ def outline_part(stage: Stage, repeats: int) -> Iterator[Wait]:
 
 
 def script_part(stage: Stage) -> Iterator[Wait]:
+    """Open the images and go through the script."""
+    yield from opened(stage)
+    yield from play(stage)
+
+
+def play(stage: Stage) -> Iterator[Wait]:
     """Go through the script; gaps are kept by the kind of action."""
-    yield from _opened(stage)
     role, started = stage.role, time.perf_counter()
     for name, number in script(len(stage.places)):
         stage.beat.enter(name)
@@ -121,7 +126,7 @@ def repeat_part(stage: Stage, truth: LabelArray, repeats: int) -> Iterator[Wait]
     role, hand = stage.role, stage.hand
     if not isinstance(role, OurHands):
         return
-    yield from _opened(stage)
+    yield from opened(stage)
     stage.found |= {"holes": int(truth.max()), "repeat": [], "one by one": []}
     for _ in range(repeats):
         stage.beat.enter("repeat")
@@ -212,7 +217,8 @@ def compared(labels: LabelArray, truth: LabelArray) -> tuple[int, int]:
     return len(right), extra
 
 
-def _opened(stage: Stage) -> Iterator[Wait]:
+def opened(stage: Stage) -> Iterator[Wait]:
+    """Open the images, and click once: the model and the layers come to be there."""
     stage.beat.enter("open")
     yield stage.role.open()
     yield SETTLE_MS

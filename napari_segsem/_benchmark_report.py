@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 OUTLINE_BAR_MS = 100.0
 REPEAT_BAR_S = 0.1
 
-BEFORE_WORK = ("open", "first click", "fill")
+BEFORE_WORK = ("open", "first click", "fill", "training begins", "training ends")
 """Kinds of action that no bar is for: the window, the model and the objects come to be there."""
 
 WAYS = {
@@ -63,8 +63,9 @@ def report(runs: Runs, model: str, image: Path | None) -> Found:
     }
     if "outline" in runs:
         found["outline_ms"] = _pairs(runs["outline"], WAYS)
-    if "script" in runs:
-        found["script"] = _script(runs["script"])
+    for part in ("script", "training"):
+        if part in runs:
+            found[part] = _script(runs[part])
     if "repeat" in runs:
         found["repeat"] = _repeat(runs["repeat"]["ours"])
     if "regions" in runs:
@@ -167,7 +168,7 @@ def _bars(found: Found) -> list[Found]:
         bars.append(
             _bar("click to outline, median", f"{median:.0f} ms", wanted, median, OUTLINE_BAR_MS)
         )
-    for part in ("script", "regions"):
+    for part in ("script", "regions", "training"):
         gaps = found["gaps"].get(part, {"excess": [], "busy": []})
         for key, what in (("excess", "the window stands still"), ("busy", "our thread computes")):
             excess = [name for name in gaps[key] if name not in BEFORE_WORK]

@@ -115,7 +115,7 @@ class OurHands(Ours):
 
     def __init__(self, viewer: Any, images: list[Path], model: str) -> None:
         super().__init__(viewer, images, model)
-        self._viewer = viewer
+        self.viewer = viewer
         self.session = self._session
         self.hand: Hand
 
@@ -126,7 +126,7 @@ class OurHands(Ours):
 
     def outlined(self) -> bool:
         """Whether the preview layer has the outline."""
-        return self.answered() and bool(self._viewer.layers[_layers.PREVIEW].data.any())
+        return self.answered() and bool(self.viewer.layers[_layers.PREVIEW].data.any())
 
     def settled(self) -> bool:
         """Whether nothing is asked for, or the answer is there."""

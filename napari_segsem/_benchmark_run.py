@@ -23,6 +23,7 @@ from napari_segsem._benchmark_parts import (
     script_part,
 )
 from napari_segsem._benchmark_roles import ControlHands, Hand, OurHands
+from napari_segsem._benchmark_training import prepare, training_part
 from napari_segsem._heartbeat_gaps import Heartbeat
 from napari_segsem._heartbeat_run import Driver, Wait
 
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Stage, int], Iterator[Wait]]] = {
     "script": lambda stage, _repeats: script_part(stage),
     "repeat": lambda stage, repeats: repeat_part(stage, holes()[1], repeats),
     "regions": regions_part,
+    "training": lambda stage, _repeats: training_part(stage),
 }
 
 
@@ -45,6 +47,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--model", default="segsem-nano")
     options = parser.parse_args()
+    if options.part == "training":
+        prepare(options.images[0].parent / f"set-{options.role}")
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*WINDOW_PX)
     grey = tifffile.imread(options.images[0])

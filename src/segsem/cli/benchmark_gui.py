@@ -31,9 +31,9 @@ Image = Annotated[Path | None, typer.Option(help="Image to click in; a synthetic
 Output = Annotated[Path | None, typer.Option("--json", help="File for all values.")]
 Parts = Annotated[
     list[str] | None,
-    typer.Option("--part", help="outline, script, repeat or regions; all by default."),
+    typer.Option("--part", help="outline, script, repeat, regions or training; all by default."),
 ]
-PARTS = ("outline", "script", "repeat", "regions")
+PARTS = ("outline", "script", "repeat", "regions", "training")
 
 
 def gui(
