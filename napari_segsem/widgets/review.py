@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from napari_segsem._review_layers import source_text
 from napari_segsem._review_thumbnails import RegionThumbnails
 from napari_segsem._tasks import run_in_background, soon
 from napari_segsem.widgets.batch_box import BatchBox
+from napari_segsem.widgets.edit_box import EditBox
 from napari_segsem.widgets.export_box import ExportBox
 from napari_segsem.widgets.extract_box import ExtractBox
+from napari_segsem.widgets.gates_box import GatesBox
 from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.line_scan_plot import LineScanPlot
@@ -74,6 +77,7 @@ class ReviewPanel(Panel):
         self.scan_plot = LineScanPlot()
         self._scans = ScanFinder()
         self.batch_box = BatchBox(self.desk)
+        self.gates_box = GatesBox(self.desk)
         self.export_box = ExportBox(self.shared)
         self.reviewer = QLineEdit()
         self.reviewer.setToolTip("Your name: it stands beside each of your decisions")
@@ -117,6 +121,9 @@ class ReviewPanel(Panel):
             (self.scan_fold, 0),
             (self.batch_fold, 0),
         )
+        self.gates_page = self.pages.add(
+            "Quality", "May the images and the lot be signed?", (self.gates_box, 1)
+        )
         self.export_fold = self.pages.add(
             "Export", "Layouts, tables and the report", (self.export_box, 0)
         )
@@ -138,6 +145,8 @@ class ReviewPanel(Panel):
         self.below_decisions = QVBoxLayout()
         """What else belongs to the current region."""
         self.below_decisions.setContentsMargins(0, 0, 0, 0)
+        self.edit_box = EditBox(self.shared)
+        self.below_decisions.addWidget(self.edit_box)
         layout = foot.layout()
         if isinstance(layout, QVBoxLayout):
             layout.setContentsMargins(*FOOT_MARGINS)
@@ -179,7 +188,9 @@ class ReviewPanel(Panel):
         self.reviewer.editingFinished.connect(self._name_reviewer)
         self.threshold.valueChanged.connect(qthrottled(self._move_threshold, timeout=SLIDER_MS))
         self.viewer.mouse_move_callbacks.append(self._on_mouse_move)
-        self.destroyed.connect(_Closes(self.thumbnails))
+        self.pages.currentChanged.connect(self._show_page)
+        self.destroyed.connect(_Closes(self.thumbnails.close))
+        self.destroyed.connect(_Closes(self.gates_box.gates.close))
         self.destroyed.connect(_Forget(self.viewer.mouse_move_callbacks, self._on_mouse_move))
 
     def _show_lot(self) -> None:
@@ -255,6 +266,11 @@ class ReviewPanel(Panel):
         else:
             self.current.setText("")
 
+    def _show_page(self, _index: int) -> None:
+        """Work out what a page shows only while somebody looks at it."""
+        page = self.pages.currentWidget()
+        self.gates_box.want(page is self.gates_page)
+
     def _filter(self, wanted: Any) -> None:
         if self.desk.lot is not None:
             self.desk.lot.show_only(wanted)
@@ -296,11 +312,11 @@ class ReviewPanel(Panel):
 class _Closes:
     """Closes something once the panel is gone."""
 
-    def __init__(self, closed: Any) -> None:
-        self._closed = closed
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
 
     def __call__(self, *_destroyed: object) -> None:
-        self._closed.close()
+        self._close()
 
 
 class _Forget:

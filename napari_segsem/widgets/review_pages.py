@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from psygnal import Signal
 from qtpy.QtWidgets import QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 SHOWN = QSizePolicy.Policy.Preferred
@@ -11,15 +10,7 @@ SPACING_PX = 4
 
 
 class Page(QWidget):
-    """One page.
-
-    Attributes
-    ----------
-    came : Signal
-        Whenever the page is shown: what takes long is worked out only then.
-    """
-
-    came = Signal()
+    """One page: parts below each other."""
 
     def __init__(self, pages: Pages, *parts: tuple[QWidget, int]) -> None:
         super().__init__()
@@ -31,11 +22,6 @@ class Page(QWidget):
             layout.addWidget(part, stretch)
         if not any(stretch for _, stretch in parts):
             layout.addStretch(1)
-
-    @property
-    def is_in_sight(self) -> bool:
-        """Whether somebody sees the page."""
-        return self._pages.currentWidget() is self and self.isVisible()
 
     def expand(self, *, animate: bool = False) -> None:
         """Show this page."""
@@ -64,5 +50,3 @@ class Pages(QTabWidget):
             page = self.widget(number)
             if page is not None:
                 page.setSizePolicy(SHOWN, SHOWN if page is current else AWAY)
-        if isinstance(current, Page):
-            current.came.emit()
