@@ -13,7 +13,7 @@ from segsem.layout.design import Design
 from segsem.layout.registration import Registration
 
 
-def design_labels(design: Design, registration: Registration) -> LabelArray:
+def design_labels(design: Design, registration: Registration, *, around_px: int = 0) -> LabelArray:
     """Draw a registered design into its image: pixels whose centre a feature covers.
 
     Parameters
@@ -22,19 +22,25 @@ def design_labels(design: Design, registration: Registration) -> LabelArray:
         Its features count from 1 in the order of `Design.polygons`.
     registration : Registration
         Where the image lies.
+    around_px : int
+        How far around the image to draw as well.
 
     Returns
     -------
     (H, W) int32
-        0 is background.
+        0 is background; with `around_px` larger by that on each side.
     """
-    labels = np.zeros(registration.shape, dtype=np.int32)
+    height, width = registration.shape
+    labels = np.zeros((height + 2 * around_px, width + 2 * around_px), dtype=np.int32)
     for number, part in enumerate(design.polygons, start=1):
         rings = [part.exterior, *part.interiors]
         _fill(
             labels,
             number,
-            [registration.design_nm_to_rc(shapely.get_coordinates(r)[:-1]) for r in rings],
+            [
+                registration.design_nm_to_rc(shapely.get_coordinates(ring)[:-1]) + around_px
+                for ring in rings
+            ],
         )
     return labels
 

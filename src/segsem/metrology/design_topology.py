@@ -3,19 +3,24 @@
 A region stands for a feature where it holds some of the feature's core, the part of it that lies
 farther than half-way from its edge to its middle line. So edges may be printed anywhere (lines too
 thin, contacts too large, corners round) without a feature counting as missing, and what only
-touches its rim (a flake) never counts as the feature.
+touches its rim (a flake) never counts as the feature. The other way round, what of a region lies
+farther from all features than that is extra, be it a region of its own or part of one: flakes
+often touch a feature.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import shapely
+from scipy import ndimage as ndi
 from skimage.measure import label as label_pieces
 
 from segsem.core.types import FloatArray, FloatImage, LabelArray, PointsXY
@@ -37,6 +42,9 @@ BORDER_PX = 4.0
 VISIBLE_EDGE_PX = 24.0
 """Features that the border cuts are not looked for where less of their edge than this lies more
 than 4 px inside: extraction leaves such slivers out."""
+
+SPREADS = 4.0
+"""Material farther outside than the mean and this many sigma of this image's edges is extra."""
 
 Numbers: TypeAlias = tuple[int, ...]
 
@@ -69,6 +77,8 @@ class TopologyFault:
         The same place in the image, px.
     regions, features : tuple of int
         All that take part: the pieces of a broken feature, the features that a region bridges.
+    is_part : bool
+        Only part of the region is extra; place and area are that part's.
     """
 
     fault: Fault
@@ -78,6 +88,7 @@ class TopologyFault:
     centre_rc: tuple[float, float] = (float("nan"), float("nan"))
     regions: Numbers = ()
     features: Numbers = ()
+    is_part: bool = False
 
 
 def check_topology(
@@ -124,7 +135,8 @@ def compare_labels(
         Missing and broken features, then bridging and extra regions.
     """
     field = _Field.of(found, valid_rows, registration, design)
-    holders, held = field.holders(), defaultdict(list)
+    holders = field.holders()
+    held: dict[int, list[int]] = defaultdict(list)
     for piece, regions in holders.items():
         for region in regions:
             held[region].append(piece)
@@ -142,7 +154,8 @@ def compare_labels(
     for region in present[present > 0].tolist():
         if region not in held and not field.reaches_beyond(region):
             faults.append(field.fault(Fault.EXTRA, [], [region]))
-    return faults
+    missing = [fault.number for fault in faults if fault.fault is Fault.MISSING]
+    return [*faults, *field.extra_parts(list(held), missing, least_area_px)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,9 @@ class _Field:
     pieces: LabelArray
     feature_of: IntArray
     depth_px: FloatImage
+    wide: LabelArray
+    inner: tuple[slice, slice]
+    usual_px: float
     rows: tuple[int, int]
     registration: Registration
     design: Design
@@ -168,15 +184,26 @@ class _Field:
         registration: Registration,
         design: Design,
     ) -> _Field:
-        drawn = design_labels(design, registration)[slice(*valid_rows)]
+        pixel = float(np.sqrt(np.prod(registration.pixel_size_nm))) * registration.place.scale
+        usual = registration.design_width_nm / pixel / 2
+        around = int(np.ceil(CORE_DEPTH * usual)) + 1 if np.isfinite(usual) else 0
+        wide = design_labels(design, registration, around_px=around)
+        shape = found.shape
+        inner = (
+            slice(around + valid_rows[0], around + valid_rows[1]),
+            slice(around, around + shape[1]),
+        )
+        drawn = np.ascontiguousarray(wide[inner])
         pieces = np.asarray(label_pieces(drawn, connectivity=1, background=0), dtype=np.int32)
         feature_of = np.zeros(int(pieces.max()) + 1, dtype=np.int64)
         feature_of[pieces] = drawn
-        # Beyond the border features go on: only gaps are edges.
-        depth = cv2.distanceTransform((drawn > 0).astype(np.uint8), cv2.DIST_L2, 5)
-        own = np.where(np.isfinite(depth), depth, 0.0).astype(np.float32)
+        depth = cv2.distanceTransform((wide > 0).astype(np.uint8), cv2.DIST_L2, 5)[inner]
+        if not np.isfinite(usual):
+            usual = float(depth[pieces > 0].max(initial=1.0))
         inside = np.ascontiguousarray(found[slice(*valid_rows)])
-        return cls(inside, pieces, feature_of, own, valid_rows, registration, design)
+        return cls(
+            inside, pieces, feature_of, depth, wide, inner, usual, valid_rows, registration, design
+        )
 
     @property
     def count(self) -> int:
@@ -185,11 +212,10 @@ class _Field:
     def holders(self) -> dict[int, list[int]]:
         """Regions that hold each piece; those that lie mostly elsewhere where no other does."""
         deepest = _most(self.depth_px, self.pieces, self.count)
-        usual = self._usual_depth_px(deepest)
-        core_from = CORE_DEPTH * np.minimum(deepest, usual)
+        core_from = CORE_DEPTH * np.minimum(deepest, self.usual_px)
         core = (self.pieces > 0) & (self.depth_px > core_from[self.pieces])
         size = np.bincount(self.pieces[core], minlength=self.count + 1)
-        wanted = np.maximum(1.0, np.minimum(CORE_SHARE * size, (CORE_DEPTH * usual) ** 2))
+        wanted = np.maximum(1.0, np.minimum(CORE_SHARE * size, (CORE_DEPTH * self.usual_px) ** 2))
         held = core & (self.found > 0)
         inside = np.bincount(self.found[self.pieces > 0], minlength=int(self.found.max()) + 1)
         area = np.bincount(self.found.ravel(), minlength=len(inside))
@@ -200,12 +226,6 @@ class _Field:
                 lies = at_home if inside[region] >= MOSTLY * area[region] else elsewhere
                 lies[piece].append(region)
         return {**elsewhere, **at_home}
-
-    def _usual_depth_px(self, deepest: FloatArray) -> float:
-        """Half of the usual width of features: without it, half of the broadest place."""
-        pixel = float(np.sqrt(np.prod(self.registration.pixel_size_nm)))
-        width = self.registration.design_width_nm / self.registration.place.scale / pixel
-        return width / 2 if np.isfinite(width) else float(deepest.max(initial=1.0))
 
     def is_looked_for(self, piece: int, least_area_px: int) -> bool:
         """Whether enough of a piece lies in the field."""
@@ -232,24 +252,65 @@ class _Field:
         away = shapely.distance(self.design.area, shapely.points(points))
         return bool(np.min(away) <= BORDER_PX * pixel * self.registration.place.scale)
 
+    def extra_parts(
+        self, regions: list[int], missing: list[int], least_area_px: int
+    ) -> list[TopologyFault]:
+        """Parts of regions that lie far from all features that are there."""
+        away = cv2.distanceTransform(self._without(missing), cv2.DIST_L2, 5)[self.inner]
+        # A clip ends somewhere: beyond it nothing is known of what features were to look like.
+        clip = Design.from_area(shapely.box(*self.design.bounds_nm))
+        known = design_labels(clip, self.registration)[slice(*self.rows)] > 0
+        far = known & np.isin(self.found, regions) & (away > self.reach_px())
+        parts = label_pieces(np.where(far, self.found, 0), connectivity=2, background=0)
+        faults = []
+        for number, box in enumerate(ndi.find_objects(parts), start=1):
+            rows, cols = np.nonzero(parts[box] == number)
+            if len(rows) >= least_area_px:
+                at = (rows + box[0].start, cols + box[1].start)
+                region = int(self.found[at[0][0], at[1][0]])
+                faults.append(self._placed(Fault.EXTRA, region, at, ([region], []), is_part=True))
+        return faults
+
+    def _without(self, missing: list[int]) -> npt.NDArray[np.uint8]:
+        """0 where there is a feature that is not missing: one that is explains nothing."""
+        return (~((self.wide > 0) & ~np.isin(self.wide, missing))).astype(np.uint8)
+
+    def reach_px(self) -> float:
+        """How far edges are printed from where they are drawn: by this image's own spread."""
+        spread = self.registration.mean_epe_nm + SPREADS * self.registration.residual_rms_nm
+        pixel = float(np.sqrt(np.prod(self.registration.pixel_size_nm)))
+        spread_px = spread / self.registration.place.scale / pixel
+        widest = CORE_DEPTH * self.usual_px
+        return min(widest, max(BORDER_PX, spread_px)) if np.isfinite(spread_px) else widest
+
     def fault(self, fault: Fault, pieces: list[int], regions: list[int]) -> TopologyFault:
         """Say what, and where."""
         named = self.found if fault in (Fault.EXTRA, Fault.BRIDGED) else self.pieces
         label = regions[0] if named is self.found else pieces[0]
-        features = tuple(sorted({int(self.feature_of[piece]) for piece in pieces}))
+        features = sorted({int(self.feature_of[piece]) for piece in pieces})
         number = label if named is self.found else int(self.feature_of[label])
-        rows, cols = np.nonzero(named == label)
-        middle = np.array([[rows.mean() + self.rows[0], cols.mean()]])
+        return self._placed(fault, number, np.nonzero(named == label), (regions, features))
+
+    def _placed(
+        self,
+        fault: Fault,
+        number: int,
+        at: tuple[IntArray, ...],
+        who: tuple[Sequence[int], Sequence[int]],
+        is_part: bool = False,
+    ) -> TopologyFault:
+        middle = np.array([[at[0].mean() + self.rows[0], at[1].mean()]])
         centre: PointsXY = self.registration.rc_to_design_nm(middle)
         pixel_y, pixel_x = self.registration.pixel_size_nm
         return TopologyFault(
             fault,
             number,
             (float(centre[0, 0]), float(centre[0, 1])),
-            len(rows) * pixel_y * pixel_x * self.registration.place.scale**2,
+            len(at[0]) * pixel_y * pixel_x * self.registration.place.scale**2,
             (float(middle[0, 0]), float(middle[0, 1])),
-            tuple(regions),
-            features,
+            tuple(who[0]),
+            tuple(who[1]),
+            is_part,
         )
 
 

@@ -142,3 +142,34 @@ def test_missing_extra_bridged_and_broken_features(fakes: ModuleType) -> None:
     assert found[Fault.BRIDGED].centre_nm == pytest.approx((85, 150), abs=4)
     same = check_topology(MeasuredImage.of(fakes.printed(design, truth)), truth, design, 64)
     assert same == []
+
+
+def test_what_touches_a_feature_or_lies_where_one_is_missing_is_extra(fakes: ModuleType) -> None:
+    truth = fakes.placed(SHAPE, (2.0, 2.0), (240.0, 200.0))
+    line, island = fakes.rectangle(60, 60, 40, 280), fakes.rectangle(200, 300, 40, 40)
+    wide = fakes.rectangle(330, 60, 40, 280)
+    design = Design.from_polygons([line, island, wide])
+    # A flake grown onto the line, one on the rim of the washed-out island, and a line too wide.
+    touching, on_rim = fakes.rectangle(100, 150, 70, 20), fakes.rectangle(236, 300, 40, 40)
+    grown = fakes.rectangle(326, 56, 48, 288)
+    shown = Design.from_polygons([line, touching, on_rim, grown])
+    faults = check_topology(MeasuredImage.of(fakes.printed(shown, truth)), truth, design, 64)
+    found = [(fault.fault, fault.is_part) for fault in faults]
+    assert found == [(Fault.MISSING, False), (Fault.EXTRA, False), (Fault.EXTRA, True)]
+    missing, flake, part = faults
+    assert missing.centre_rc == pytest.approx((39.5, 109.5), abs=1)
+    assert flake.centre_nm == pytest.approx((256, 320), abs=1.1)
+    # 4 px beside the line count as its own edge.
+    assert part.centre_nm == pytest.approx((139, 160), abs=1.6)
+    assert part.area_nm2 == pytest.approx(62 * 20, rel=0.07)
+
+
+@pytest.mark.parametrize("grown", [-12.0, 12.0])
+def test_a_bias_of_all_edges_is_no_fault(fakes: ModuleType, grown: float) -> None:
+    truth = replace(
+        fakes.placed(SHAPE, (2.0, 2.0), (240.0, 200.0)), mean_epe_nm=grown, design_width_nm=50.0
+    )
+    cells = [fakes.rectangle(90 * i, 90 * j, 50, 50) for i in range(6) for j in range(5)]
+    design = Design.from_polygons(cells)
+    image = MeasuredImage.of(fakes.printed(design, truth, grown_nm=grown))
+    assert check_topology(image, truth, design, 64) == []
