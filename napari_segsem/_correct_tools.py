@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,19 +27,32 @@ Show = Callable[[Stroke | None, Any], None]
 """Shows a stroke, or what of it changed; None: nothing is drawn any more."""
 
 
+class Easel(Protocol):
+    """What is drawn on: a session, or one region that is edited."""
+
+    @property
+    def document(self) -> Document | None:
+        """The image, with the objects that strokes change."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Show a message."""
+        ...
+
+
 class StrokeTool(ABC):
     """Follows the mouse from press to release, and shows what comes of it.
 
     Parameters
     ----------
-    session : Session
+    session : Easel
     show : callable
         Shows the stroke while it is drawn.
     """
 
     name = ""
 
-    def __init__(self, session: Session, show: Show) -> None:
+    def __init__(self, session: Easel, show: Show) -> None:
         self._session, self._show = session, show
 
     def on_press(self, layer: Any, event: Any) -> Iterator[None]:
@@ -81,7 +94,7 @@ class Brush(StrokeTool):
 
     Parameters
     ----------
-    session : Session
+    session : Easel
     show : callable
         Shows the stroke while it is drawn.
     pen : Pen
@@ -89,7 +102,7 @@ class Brush(StrokeTool):
 
     name = "brush"
 
-    def __init__(self, session: Session, show: Show, pen: Pen) -> None:
+    def __init__(self, session: Easel, show: Show, pen: Pen) -> None:
         super().__init__(session, show)
         self._pen = pen
         self._object_id = 0
@@ -99,7 +112,7 @@ class Brush(StrokeTool):
         self, document: Document, start: tuple[float, float], modifiers: set[str]
     ) -> Stroke | None:
         self._erases = bool(modifiers & MINUS_MODIFIERS)
-        self._object_id = _object_at(document, start)
+        self._object_id = self._target(document, start)
         if self._erases:
             return self._begin_erasing(document, start, set())
         labels, object_id = document.annotation.labels, self._object_id
@@ -111,11 +124,15 @@ class Brush(StrokeTool):
 
         return Stroke(start, self._pen.diameter_px, _limits(document), painted)
 
+    def _target(self, document: Document, start: tuple[float, float]) -> int:
+        """Id of the object that a stroke is for; 0 where it begins on none."""
+        return _object_at(document, start)
+
     def _begin_erasing(
         self, document: Document, start: tuple[float, float], modifiers: set[str]
     ) -> Stroke | None:
         labels, everything = document.annotation.labels, ALL_MODIFIER in modifiers
-        object_id = self._object_id = _object_at(document, start)
+        object_id = self._object_id = self._target(document, start)
         if not object_id and not everything:
             self._session.tell("Start on the object to erase from, or hold Shift to erase from all")
             return None

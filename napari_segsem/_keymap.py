@@ -157,9 +157,89 @@ ANNOTATE_KEYS: tuple[Key, ...] = (*PROMPT_KEYS, *CORRECT_KEYS, *SERIES_KEYS, *VI
 HOLD_TO_PAN = "Space"
 HOLD_TO_PAN_SHADOWS = "napari: moves the image while held, as this does"
 
+_MODES = "napari's own tools, which these layers do not use"
+
+EDIT_KEYS: tuple[Key, ...] = (
+    Key("E", "edit", "Edit the region", shadows=f"Labels, Shapes: {_MODES}", group="Edit"),
+    Key(
+        "S",
+        "switch_source",
+        "Switch the region to its other source: SAM2 or Sauvola",
+        shadows=f"Points, Shapes: {_MODES}",
+        group="Edit",
+    ),
+    Key(
+        "B",
+        "before_after",
+        "The region as it was found, or as it is now",
+        shadows=f"Labels, Shapes: {_MODES}",
+        group="Edit",
+    ),
+    Key(
+        "Shift-T",
+        "to_training_set",
+        "Put the region, and the others accepted, into the training set",
+        group="Edit",
+    ),
+    Key(
+        "D",
+        "brush",
+        "Brush: paint what belongs to the region",
+        shadows=f"Shapes: {_MODES}",
+        group="Edit",
+    ),
+    Key("Shift-D", "eraser", "Eraser: take pixels from the region", group="Edit"),
+    Key("C", "corners", "Corners: drag the corners of the outline", group="Edit"),
+    Key("Q", "prompt", "Prompt: click what belongs to the region", group="Edit"),
+    Key(
+        "I",
+        "snap",
+        "Snap the outline to the edge",
+        shadows=f"Shapes: {_MODES}",
+        group="Edit",
+    ),
+    Key("G", "grow", "Grow the region by a quarter px", group="Edit"),
+    Key("Shift-G", "shrink", "Shrink the region by a quarter px", group="Edit"),
+    Key(
+        "[",
+        "pen_smaller",
+        "Smaller brush and eraser",
+        shadows="Labels: the size of napari's own brush, which these layers do not use",
+        group="Edit",
+    ),
+    Key(
+        "]",
+        "pen_larger",
+        "Larger brush and eraser",
+        shadows="Labels: the size of napari's own brush, which these layers do not use",
+        group="Edit",
+    ),
+    Key(
+        "Enter",
+        "edit_done",
+        "Keep the edit: the region stands as it is drawn",
+        shadows="Labels, Shapes: ends a polygon of napari's, which these layers do not draw",
+        group="Edit",
+    ),
+    Key(
+        "Escape",
+        "edit_cancel",
+        "Drop the edit",
+        shadows="Labels, Shapes: drops a polygon of napari's, which these layers do not draw",
+        group="Edit",
+    ),
+)
+"""Changing a region of the review in its place."""
+
 REVIEW_KEYS: tuple[Key, ...] = (
-    Key("A", "accept", "Accept the region", group="Review"),
-    Key("R", "reject", "Reject the region", group="Review"),
+    Key(
+        "A",
+        "accept",
+        "Accept the region",
+        shadows="Points, Shapes: selects all, and there is one",
+        group="Review",
+    ),
+    Key("R", "reject", "Reject the region", shadows=f"Shapes: {_MODES}", group="Review"),
     Key("U", "reopen", "Open the region again: take its decision away", group="Review"),
     Key("N", "next", "Next region", group="Review"),
     Key("Shift-N", "previous", "Previous region", group="Review"),
@@ -177,6 +257,7 @@ REVIEW_KEYS: tuple[Key, ...] = (
         shadows="Labels: napari's redo knows brush strokes only",
         group="Review",
     ),
+    *EDIT_KEYS,
 )
 
 FINETUNE_KEYS: tuple[Key, ...] = (

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from psygnal import Signal
 
-from segsem.core.contour import ReviewStatus
+from segsem.core.contour import Region, ReviewStatus
 from segsem.export.reviewed import DEFAULT_THRESHOLD, ResultFolder, find_lot, open_review
 from segsem.review.decision import Action
-from segsem.review.item import ItemFlag, ItemKey, ReviewItem
+from segsem.review.item import LEFT_TO_A_PERSON, ItemFlag, ItemKey, ReviewItem
 from segsem.review.ledger import Step
 from segsem.review.queue import EVERYTHING, Counts, QueueFilter
 from segsem.review.review import Review as LotReview
@@ -170,6 +170,19 @@ class Lot:
         if following is not None:
             self.select(following)
 
+    def put_in_place(self, key: ItemKey, action: Action, replacement: Region) -> None:
+        """Put a region in place of the one that was found, and stay with it.
+
+        Raises
+        ------
+        UsageError, ExportError
+            As `decide`.
+        """
+        try:
+            self.review.decide(key, action, self.reviewer, replacement=replacement)
+        finally:
+            self._decided()
+
     def accept_above(self, confidence: float) -> list[ItemKey]:
         """Accept all open regions of what is shown that are at least so sure, as one step.
 
@@ -189,6 +202,7 @@ class Lot:
             item.confidence >= confidence
             and self.status(item.key) is ReviewStatus.PENDING
             and not self.needs_human(item.key)
+            and not item.flags & LEFT_TO_A_PERSON
             for item in self.shown
         )
 

@@ -65,6 +65,19 @@ class Review:
         """Region by its id."""
         return next((r for r in self.extraction.regions if r.region_id == region_id), None)
 
+    def found_region(self, region_id: int) -> Region:
+        """Region as it was found, whatever was decided about it."""
+        return next(r for r in self.found.regions if r.region_id == region_id)
+
+    @property
+    def replaced(self) -> dict[int, Region]:
+        """What stands in place of regions that were found, by their ids."""
+        standings = {
+            region.region_id: self.lot.review.standing(self.key(region.region_id))
+            for region in self.found.regions
+        }
+        return {i: s.replacement for i, s in standings.items() if s.replacement is not None}
+
     def is_doubtful(self, region: Region) -> bool:
         """Whether a region is highlighted: below the threshold or waiting for a decision."""
         return self.lot.is_doubtful(self.key(region.region_id))

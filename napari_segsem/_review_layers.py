@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
+from psygnal import Signal
 from superqt.utils import qdebounced
 
 from napari_segsem import _layers
@@ -41,8 +42,16 @@ REGION_PART = 0.25
 """Part of the canvas that a region fills at least when it is shown from the list."""
 
 
+DRAFT = "SegSEM edited region"
+
+BySource = Mapping[Source, Segments]
+
+
 class ReviewLayers:
     """Contours, highlights and hover of the extraction that is reviewed."""
+
+    before_changed = Signal()
+    """The current region is shown as it was found, or no longer."""
 
     def __init__(
         self,
@@ -57,12 +66,17 @@ class ReviewLayers:
         self._review: Review | None = None
         self._layers: dict[str, Any] = {}
         self._outlines: dict[int, RegionLines] = {}
+        self._dashes: dict[int, BySource] = {}
+        self._replaced: dict[int, Region] = {}
+        self._drafted: Region | None = None
+        self.shows_before = False
+        """Whether the current region is shown as it was found."""
         self._base_width = 1.0
         self._heat = HeatMap(viewer)
         session.review_changed.connect(self._show)
-        desk.decisions_changed.connect(self._show_doubtful)
+        desk.decisions_changed.connect(self._show_decided)
         desk.threshold_changed.connect(self._show_doubtful)
-        desk.current_changed.connect(self._show_current)
+        desk.current_changed.connect(self._current_moved)
         # Widths are set once zooming has ended: every line is built anew for it.
         self._on_zoom = qdebounced(self._fit_widths, timeout=ZOOM_SETTLED_MS)
         viewer.scene.camera.events.zoom.connect(self._on_zoom)
@@ -70,9 +84,9 @@ class ReviewLayers:
     def close(self) -> None:
         """Let go of the session."""
         self._session.review_changed.disconnect(self._show, missing_ok=True)
-        self._desk.decisions_changed.disconnect(self._show_doubtful, missing_ok=True)
+        self._desk.decisions_changed.disconnect(self._show_decided, missing_ok=True)
         self._desk.threshold_changed.disconnect(self._show_doubtful, missing_ok=True)
-        self._desk.current_changed.disconnect(self._show_current, missing_ok=True)
+        self._desk.current_changed.disconnect(self._current_moved, missing_ok=True)
         self._viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
         self._on_zoom.cancel()
 
@@ -127,13 +141,16 @@ class ReviewLayers:
             return
         self._review = review
         self._heat.update(document, review)
+        self.shows_before = False
+        self._base_width = max(1.0, max(document.image.shape) / LINES_PER_VIEW)
+        self._replaced = {} if review is None else review.replaced
         regions = () if review is None else review.extraction.regions
-        width = max(1.0, max(document.image.shape) / LINES_PER_VIEW)
-        lines = lines_by_source(regions, width)
-        self._make_layers(document, [s for s, found in lines.items() if len(found)])
+        self._dashes, self._outlines = {}, {}
+        for region in regions:
+            self._draw(region)
+        self._make_layers(document, self._sources())
         self._place(document)
-        self._base_width = width
-        self._fill(document, review, lines)
+        self._fill(document, review)
         self._fit_widths()
         if review is not None:
             self.activate()
@@ -164,26 +181,109 @@ class ReviewLayers:
         self,
         document: Document,
         review: Review | None,
-        lines: dict[Source, Segments],
     ) -> None:
-        extraction = None if review is None else review.extraction
-        regions = () if extraction is None else extraction.regions
-        self._outlines = {region.region_id: region_lines(region) for region in regions}
-        for source, found in lines.items():
-            layer = self._layers.get(_layers.CONTOURS[source])
-            if layer is not None:
-                layer.data = found
-        self._fill_hover(document, extraction)
+        self._fill_contours()
+        self._fill_hover(document, None if review is None else review.extraction)
         self._show_doubtful()
         self._show_current()
+
+    def _draw(self, region: Region) -> None:
+        """Cut a region's contours into dashes; most of them stay so for long."""
+        self._dashes[region.region_id] = lines_by_source([region], self._base_width)
+        self._outlines[region.region_id] = region_lines(region)
+
+    def _sources(self) -> list[Source]:
+        return [s for s in Source if any(len(found[s]) for found in self._dashes.values())]
+
+    def _fill_contours(self, only: Iterable[Source] = tuple(Source)) -> None:
+        for source in only:
+            layer = self._layers.get(_layers.CONTOURS[source])
+            if layer is not None:
+                layer.data = joined([found[source] for found in self._dashes.values()])
+
+    def _show_decided(self) -> None:
+        """Draw anew what another region stands in place of, or no longer does."""
+        review = self._review
+        if review is not None and review is self._session.review:
+            before, now = self._replaced, review.replaced
+            changed = [i for i in {*before, *now} if before.get(i) is not now.get(i)]
+            if changed:
+                self._replaced = now
+                self.shows_before = False
+                self._redraw([r for r in map(review.region, changed) if r is not None])
+        self._show_doubtful()
+
+    def _redraw(self, regions: Sequence[Region], *, only_lines: bool = False) -> None:
+        document = self._session.document
+        if document is None or not regions:
+            return
+        touched = {s for r in regions for s in Source if len(self._dashes[r.region_id][s])}
+        for region in regions:
+            self._draw(region)
+        touched |= {s for r in regions for s in Source if len(self._dashes[r.region_id][s])}
+        active = self._viewer.layers.selection.active
+        self._make_layers(document, [*touched])
+        self._fit_widths()
+        if active is not None and active in self._viewer.layers:
+            # napari selects a layer that was just added.
+            self._viewer.layers.selection.active = active
+        self._fill_contours(touched)
+        if not only_lines and self._review is not None:
+            self._fill_hover(document, self._review.extraction)
+        self._show_current()
+
+    def toggle_before(self) -> str:
+        """Show the current region as it was found, or as it is again; say which."""
+        review = self._review
+        current = None if review is None else review.current
+        if review is None or current is None:
+            return "No region is shown"
+        number = current.region_id
+        if number not in review.replaced and self._drafted is None:
+            return f"Region {number} is as it was found: nothing was changed"
+        self.shows_before = not self.shows_before
+        self._show_before_or_now(review, number)
+        if self.shows_before:
+            found = review.found_region(number)
+            return f"Region {number} as it was found: {source_text(found)}"
+        return f"Region {number} as it is now"
+
+    def _show_before_or_now(self, review: Review, number: int) -> None:
+        shown = review.found_region(number) if self.shows_before else review.region(number)
+        if shown is not None and number in self._dashes:
+            self._redraw([shown], only_lines=True)
+        self.show_draft(self._drafted)
+        self.before_changed.emit()
+
+    def show_draft(self, region: Region | None) -> None:
+        """Show the outline of a region that is being edited; None: nothing is edited."""
+        document, self._drafted = self._session.document, region
+        layer = self._layers.get(DRAFT)
+        if document is None or (region is None and layer is None):
+            return
+        if layer is None or layer not in self._viewer.layers:
+            active = self._viewer.layers.selection.active
+            layer = self._layers[DRAFT] = _layers.lines_layer(DRAFT, _layers.PREVIEW_COLOR)
+            _layers.place(layer, document)
+            self._viewer.add_layer(layer)
+            self._make_ours(layer)
+            self._viewer.layers.selection.active = active
+            self._fit_widths()
+        hidden = region is None or self.shows_before
+        layer.data = NONE if hidden or region is None else region_lines(region).lines
+
+    def image_px(self, screen_px: float) -> float:
+        """Length in image px of so many px on the screen."""
+        document = self._session.document
+        scale = 1.0 if document is None else document.scale[1]
+        return float(screen_px / max(self._viewer.scene.camera.zoom * scale, 1e-9))
 
     def _fit_widths(self, _event: Any = None) -> None:
         """Make lines as wide as they read in the view, and no wider on the screen."""
         document = self._session.document
         if document is None or not self._layers:
             return
-        screen = LINE_SCREEN_PX / max(self._viewer.scene.camera.zoom * document.scale[1], 1e-9)
-        width = min(self._base_width, screen)
+        width = min(self._base_width, self.image_px(LINE_SCREEN_PX))
         factors = {_layers.DOUBTFUL: _layers.DOUBTFUL_WIDTH, _layers.CURRENT: _layers.CURRENT_WIDTH}
         for name, layer in self._layers.items():
             if name != _layers.REGIONS:
@@ -214,6 +314,15 @@ class ReviewLayers:
             return
         doubtful = [region.region_id for region in self._review.doubtful]
         self._set_lines(_layers.DOUBTFUL, doubtful, doubtful_stretches(self._review))
+
+    def _current_moved(self) -> None:
+        """Leave the region before as it is now, not as it was found."""
+        review, before = self._review, self._replaced
+        if self.shows_before and review is not None:
+            self.shows_before = False
+            self._redraw([r for r in map(review.region, before) if r is not None], only_lines=True)
+            self.before_changed.emit()
+        self._show_current()
 
     def _show_current(self) -> None:
         current = None if self._review is None else self._review.current_id

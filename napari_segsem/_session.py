@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 from psygnal import Signal
@@ -21,9 +22,10 @@ from napari_segsem._review import Review
 from napari_segsem._series import Series
 from napari_segsem._workplace import Workplace
 from segsem.core.exceptions import SegSemError
-from segsem.engine.answers import EngineState
+from segsem.engine.answers import Candidates, EngineState, StaleAnswerError
 from segsem.engine.client import EngineClient
 from segsem.imaging.image import SEMImage
+from segsem.segmentation.questions import Question
 
 logger = logging.getLogger(__name__)
 
@@ -175,6 +177,42 @@ class Session:
     def ask(self) -> None:
         """Ask what the prompts of the image shown ask for; the newest question wins."""
         self.asking.ask()
+
+    def ask_about(
+        self,
+        question: Question,
+        then: Callable[[Candidates], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """Ask the engine about something of the image shown that is no prompt of its annotation.
+
+        Parameters
+        ----------
+        question : Question
+            In the image's frame.
+        then : callable
+            Called with the answer, in the panels' thread.
+        failed : callable
+            Called with a message for the user; with an empty one where a newer question came.
+        """
+        document = self.document
+        if document is None:
+            failed("Open an SEM image first")
+            return
+        self.start_engine()
+        answer = self._engine.predict(document.image.sha256, question.prompts, None, question.known)
+
+        def answered(done: Future[Candidates]) -> None:
+            try:
+                candidates = done.result()
+            except (StaleAnswerError, CancelledError):
+                failed("")
+            except SegSemError as error:
+                failed(str(error))
+            else:
+                then(candidates)
+
+        answer.add_done_callback(lambda done: self._in_panels(lambda: answered(done)))
 
     def tell(self, text: str) -> None:
         """Show a message."""

@@ -12,11 +12,13 @@ from psygnal import Signal
 
 from napari_segsem._actions import prompt_actions, review_actions, view_actions
 from napari_segsem._actions_finetune import finetune_actions
+from napari_segsem._actions_review import edit_actions
 from napari_segsem._actions_series import series_actions
 from napari_segsem._correct import Correct
 from napari_segsem._extraction import ExtractionRun
 from napari_segsem._finetune import FineTuning
 from napari_segsem._finetune_layers import FinetuneLayers
+from napari_segsem._grounds import Grounds
 from napari_segsem._hover import StatusBar
 from napari_segsem._key_bindings import Keys
 from napari_segsem._key_settings import user_keys
@@ -27,7 +29,10 @@ from napari_segsem._object_view import LOOK_TEXTS
 from napari_segsem._proposing import Proposing
 from napari_segsem._restore import Restorer
 from napari_segsem._review_desk import ReviewDesk
+from napari_segsem._review_edit import RegionEdit
+from napari_segsem._review_edit_layers import EditLayers
 from napari_segsem._review_layers import ReviewLayers
+from napari_segsem._review_switch import Switching
 from napari_segsem._session import Session
 from napari_segsem._tasks import Pause, in_gui_thread, run_in_background
 from napari_segsem._thumbnails import Thumbnails
@@ -61,6 +66,9 @@ class Shared:
             self.session, self._cycle_look, lambda: self.help_wanted.emit()
         )
         self.prompt_actions |= series_actions(self.session)
+        self.grounds = Grounds()
+        self.edit = RegionEdit(self.session, self.desk, run_in_background, self.grounds)
+        self.switching = Switching(self.session, self.desk, run_in_background, self.grounds)
         self.review_actions = review_actions(self.desk)
         self.finetune_actions = finetune_actions(self.session, self.tuning, self.training_set)
         self.keys = user_keys("annotate", self.prompt_actions, self.session.tell)
@@ -92,6 +100,19 @@ class Shared:
             partial(self._adopt, self.review_keys),
             self.annotate_layers.pause,
         )
+        pen = self.correct.pen
+        self.edit_layers = EditLayers(
+            viewer, self.edit, self.review_layers, self.review_keys.bind, pen
+        )
+        self.review_actions |= edit_actions(
+            self.session,
+            self.desk,
+            self.edit,
+            self.edit_layers,
+            self.switching,
+            self.review_layers,
+            pen,
+        )
         self.finetune_layers = FinetuneLayers(viewer, self.session, partial(self._adopt, self.keys))
         self.memory = Memory(Pause(WAIT_MS))
         self.restorer = Restorer(
@@ -111,6 +132,8 @@ class Shared:
         self.session.close()
         self.annotate_layers.close()
         self.proposing.close()
+        self.edit_layers.close()
+        self.edit.close()
         self.review_layers.close()
         self.finetune_layers.close()
         self.keys.close()

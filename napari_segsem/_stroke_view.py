@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_segsem import _layers
-from napari_segsem._session import Session
+from napari_segsem._correct_tools import Easel
 from napari_segsem._stroke import Stroke
 
 
@@ -17,7 +17,7 @@ class StrokeView:
 
     Parameters
     ----------
-    session : Session
+    session : Easel
     layer : callable
         Gives the preview layer, or None where there is none.
     restore : callable
@@ -25,7 +25,7 @@ class StrokeView:
     """
 
     def __init__(
-        self, session: Session, layer: Callable[[], Any], restore: Callable[[], None]
+        self, session: Easel, layer: Callable[[], Any], restore: Callable[[], None]
     ) -> None:
         self._session, self._layer, self._restore = session, layer, restore
 

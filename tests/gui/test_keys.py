@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from napari.layers import Shapes
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QApplication
@@ -19,8 +20,8 @@ from napari_segsem.widgets.keys_box import SHADOWS_TITLE
 from segsem.core.exceptions import InputError
 
 ROOT = Path(__file__).parents[2]
-REVIEW_KINDS = (_layers.KINDS[1], _layers.KINDS[3])
-"""The review's layers are Labels and Vectors."""
+REVIEW_KINDS = (*_layers.KINDS[1:], Shapes)
+"""The review's layers are Labels and Vectors, and while a region is edited Points and Shapes."""
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 

@@ -127,8 +127,10 @@ def dragged(
     """
     high = np.asarray(ground.shape) - 0.5
     step = np.clip(np.asarray(moved_rc, dtype=np.float64), -0.5, high) - handles.points_rc
+    # A viewer keeps corners in single precision: those that were not moved stay exactly.
+    step[np.abs(step).max(axis=1) < STILL_PX] = 0.0
     far = float(np.abs(step).max(initial=0.0))
-    if far < STILL_PX:
+    if far == 0.0:
         return before
     contour = before.contours[handles.contour]
     shift = _spread(contour, handles, step)

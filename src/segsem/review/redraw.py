@@ -38,6 +38,9 @@ SAME_PX = 1.5
 HAND_PX = 3.0
 """A hand is this sure of where an edge is: from further away the image does not move its line."""
 
+TURN_POINTS, TURN_PX = 4, 1.0
+"""So many points beside those that stay as drawn are drawn as well, if they moved this far."""
+
 SAME_POINT_PX = 1e-6
 
 MANUAL_CODE = SOURCE_CODES.index(Source.MANUAL)
@@ -238,16 +241,19 @@ def _retraced(line: PlacedLine, touched: MaskArray, known: _Known | None) -> Con
     vertices = line.vertices_rc.copy()
     # Where the image shows no edge near by, the person's line stands as she drew it.
     shift = np.hypot(*(line.vertices_rc - line.raw_vertices_rc).T)
-    drawn = touched & ((line.flags & LOST != 0) | (shift > HAND_PX))
+    lost = touched & ((line.flags & LOST != 0) | (shift > HAND_PX))
+    # Where her line leaves the edge of the image it turns: there the image pulls it on along it.
+    beside = ndi.maximum_filter1d(
+        lost, 2 * TURN_POINTS + 1, mode="wrap" if line.closed else "nearest"
+    )
+    drawn = lost | (touched & beside & (shift > TURN_PX))
     vertices[drawn] = line.raw_vertices_rc[drawn]
     made = replace(made, sigma_px=np.where(drawn, np.nan, made.sigma_px))
     if known is None:
         return tidied(replace(made, vertices_rc=vertices))
-    nearest = known.target.nearest(vertices)
-    kept = ~touched & (nearest.distance_px <= SAME_PX)
-    vertices[kept] = nearest.point_rc[kept]
+    vertices, kept = _put_back(line, vertices, touched, known)
     _, index = known.tree.query(vertices)
-    values = {}
+    values: dict[str, Any] = {}
     for name in _KEPT:
         own, old = np.array(getattr(made, name)), known.points[name][index]
         own[kept] = old[kept]
@@ -259,6 +265,22 @@ def _retraced(line: PlacedLine, touched: MaskArray, known: _Known | None) -> Con
         # Raw positions belong to the line that was left.
         unsmoothed = np.where(kept, np.nan, unsmoothed)
     return tidied(replace(made, vertices_rc=vertices, unsmoothed_px=unsmoothed, **values))
+
+
+def _put_back(
+    line: PlacedLine, vertices: PointsRC, touched: MaskArray, known: _Known
+) -> tuple[PointsRC, MaskArray]:
+    """Put untouched points back onto the line before; tell which of them lie on it now."""
+    nearest = known.target.nearest(vertices)
+    kept = ~touched & (nearest.distance_px <= SAME_PX)
+    vertices = np.where(kept[:, None], nearest.point_rc, vertices)
+    # Beside a cut the image may have pulled a point away: the pixels tell where it was.
+    away = ~touched & ~kept
+    traced = known.target.nearest(line.raw_vertices_rc)
+    again = away & (traced.distance_px <= SAME_PX)
+    vertices = np.where(again[:, None], traced.point_rc, vertices)
+    vertices = np.where((away & ~again)[:, None], line.raw_vertices_rc, vertices)
+    return vertices, kept | again
 
 
 def _as_drawn(
