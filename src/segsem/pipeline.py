@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from segsem.core.exceptions import UsageError
-from segsem.core.extraction import Extraction
+from segsem.core.extraction import STRAY_EDGES, Extraction
 from segsem.core.params import ExtractParams, Routing, Tone
 from segsem.core.progress import Progress, run_to_completion
 from segsem.imaging.image import SEMImage
+from segsem.layout.design_job import DesignJob
 from segsem.models.calibration_file import sauvola_calibration
+from segsem.pipeline_design import DESIGN, DesignGuide
 from segsem.segmentation.confidence import UNCALIBRATED, UNFAMILIAR_CONFIDENCE, Calibration
 from segsem.segmentation.predictor import Predictor
 from segsem.segmentation.scale import FeatureScale
@@ -28,6 +30,8 @@ def extract(
     predictor: Predictor | None = None,
     params: ExtractParams = DEFAULT_PARAMS,
     on_progress: Callable[[Progress], None] | None = None,
+    *,
+    design: DesignJob | None = None,
 ) -> Extraction:
     """Extract all contours of one image.
 
@@ -41,6 +45,8 @@ def extract(
         Tone, routing, threshold, edge definition.
     on_progress : callable, optional
         Called with each `Progress`.
+    design : DesignJob, optional
+        Lays the image on a design: prompts come from it, and regions are flagged against it.
 
     Returns
     -------
@@ -50,12 +56,17 @@ def extract(
     ------
     UsageError
         If there is no predictor but SAM2 was asked for.
+    CalibrationError
+        If there is a design, but the pixel size is unknown.
     """
-    return run_to_completion(extract_steps(image, predictor, params), on_progress)
+    return run_to_completion(extract_steps(image, predictor, params, design), on_progress)
 
 
 def extract_steps(
-    image: SEMImage, predictor: Predictor | None, params: ExtractParams = DEFAULT_PARAMS
+    image: SEMImage,
+    predictor: Predictor | None,
+    params: ExtractParams = DEFAULT_PARAMS,
+    design: DesignJob | None = None,
 ) -> Generator[Progress, None, Extraction]:
     """Extract all contours of one image, step by step; closing the generator cancels.
 
@@ -73,6 +84,7 @@ def extract_steps(
             "load a model, or use 'fallback-only'"
         )
         raise UsageError(msg)
+    guide = None if design is None else DesignGuide(design, image)
     started = time.perf_counter()
     yield Progress(0, 0, "reading grey values")
     rows = slice(*image.valid_rows)
@@ -87,12 +99,22 @@ def extract_steps(
         warnings.append(
             "no features found: the image shows no two grey levels apart from its noise"
         )
+        if guide is not None:
+            _, provenance[DESIGN] = guide.compare([])
+            warnings += guide.warnings
         return _empty(image, provenance, tuple(warnings), started)
-    found = yield from segment_steps(seen, predictor, params, calibration)
+    expect = None if guide is None else guide.expect
+    found = yield from segment_steps(seen, predictor, params, calibration, expect=expect)
     del seen
+    regions = found.regions
+    if guide is not None:
+        yield Progress(0, 0, "comparing with the design")
+        regions, provenance[DESIGN] = guide.compare(regions)
+        warnings += guide.warnings
     confidence_map = np.full(image.shape, np.nan, dtype=np.float32)
     confidence_map[rows] = found.confidence
     provenance["ood"] = found.unfamiliar
+    provenance[STRAY_EDGES] = [edge.as_json() for edge in found.stray_edges]
     provenance["dropped_specks"] = found.dropped
     provenance["seconds"] = round(time.perf_counter() - started, 3)
     if found.unfamiliar and found.regions:
@@ -109,7 +131,7 @@ def extract_steps(
         valid_rows=image.valid_rows,
         pixel_size_nm=image.pixel_size_nm,
         pixel_size_source=image.pixel_size_source,
-        regions=tuple(found.regions),
+        regions=tuple(regions),
         confidence_map=confidence_map,
         provenance=provenance,
         warnings=tuple(warnings),

@@ -10,6 +10,12 @@ import numpy as np
 from segsem.core.contour import Region
 from segsem.core.types import FloatImage, LabelArray, PixelSize
 
+STRAY_EDGES = "stray_edges_rc"
+"""Key in the provenance: box (r0, c0, r1, c1) and length of each edge that no contour follows."""
+
+UNCAPPED = "uncapped_confidence"
+"""Name, among a region's evidence, of a confidence held down because the image is unfamiliar."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extraction:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from segsem.core.contour import Contour, Region
 from segsem.core.exceptions import ExportError, InputError
-from segsem.core.extraction import Extraction
+from segsem.core.extraction import STRAY_EDGES, Extraction
 from segsem.export.contours_csv_reader import read_contours_csv
 from segsem.export.regions_json import RegionsFile, read_regions_json
 from segsem.export.results import CONTOURS_CSV, REGIONS_JSON, find_results, read_results
+from segsem.review.facts import BoxRC
 from segsem.review.folder import ReviewFolder, review_folder
 from segsem.review.gates import ImageFigures, image_outliers
 from segsem.review.item import ItemKey, ReviewImage, items_of
@@ -21,6 +22,8 @@ from segsem.review.limits import QALimits
 from segsem.review.outline import Outline, outline_of
 from segsem.review.review import Review
 from segsem.review.standing import Standing
+
+STRAY_FIELDS = 5
 
 DEFAULT_THRESHOLD = 0.85
 """Where results do not say below which confidence a region is doubtful."""
@@ -74,6 +77,7 @@ class ResultFolder:
             threshold=float(threshold) if isinstance(threshold, int | float) else DEFAULT_THRESHOLD,
             groups={**_texts(own), **(groups or {})},
             unfamiliar=bool(provenance.get("ood")),
+            stray_edges=_boxes(provenance.get(STRAY_EDGES)),
         )
 
 
@@ -232,6 +236,18 @@ def _digest(folder: Path, record: RegionsFile) -> str:
         msg = f"Cannot read {folder / CONTOURS_CSV}: {error.strerror or error}"
         raise InputError(msg) from error
     return made.hexdigest()[:32]
+
+
+def _boxes(value: object) -> list[BoxRC]:
+    """Boxes of stray edges, each with its length behind it; what is something else is left out."""
+    if not isinstance(value, list):
+        return []
+    rows = [row for row in value if isinstance(row, list) and len(row) == STRAY_FIELDS]
+    return [
+        (int(r0), int(c0), int(r1), int(c1))
+        for r0, c0, r1, c1, length in rows
+        if all(isinstance(number, int) for number in (r0, c0, r1, c1, length))
+    ]
 
 
 def _texts(value: object) -> dict[str, str]:

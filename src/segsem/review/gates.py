@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from segsem.core.contour import ReviewStatus
-from segsem.review.item import ItemFlag, ItemKey, ReviewItem
+from segsem.review.item import LOOK_BESIDE, ItemFlag, ItemKey, ReviewItem
 from segsem.review.limits import Limit, QALimits
 from segsem.review.outliers import find_outliers, robust_z
 
@@ -150,6 +150,7 @@ def check_image(
         *_design_checks(figures, limits),
         *_region_checks(items, statuses, limits),
         _outlier_check(outliers, items, statuses, limits),
+        *_beside_check(items, statuses),
         *_familiar_check(figures),
         *_gone_check(figures),
     ]
@@ -289,6 +290,19 @@ def _outlier_check(
         "Outliers", len(unseen), max(len(items), 1), limits.outlier_share,
         f"area or CD unlike the others of the image: {_listed([_named(key) for key in unseen])}",
     )  # fmt: skip
+
+
+def _beside_check(items: Sequence[ReviewItem], statuses: Statuses) -> list[Check]:
+    """What may be missing, until somebody has looked at the region that tells of it."""
+    unseen = [item for item in items if statuses[item.key] is ReviewStatus.PENDING]
+    gaps = sum(len(item.beside.gaps_rc) for item in unseen)
+    edges = sum(len(item.beside.strays_rc) for item in unseen)
+    if not gaps + edges:
+        return []
+    value = f"{_count(gaps, 'gap')} in an array, {_count(edges, 'edge')} without a contour"
+    told = [_named(item.key) for item in unseen if item.flags & LOOK_BESIDE]
+    reason = f"a feature may be missing there; look beside {_listed(told)}"
+    return [Check("Missing features", Verdict.WARN, value, "none", reason)]
 
 
 def _familiar_check(figures: ImageFigures) -> list[Check]:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
 from segsem.core.contour import ReviewStatus, Source
-
-BoxRC = tuple[int, int, int, int]
+from segsem.core.extraction import UNCAPPED
+from segsem.review.beside import NOTHING_BESIDE, Beside, look_beside
+from segsem.review.facts import BoxRC, RegionFacts
 
 
 class ItemFlag(StrEnum):
@@ -24,9 +24,23 @@ class ItemFlag(StrEnum):
     HOLE = "has holes"
     UNFAMILIAR = "image unlike the calibration"
     OUTLIER = "unlike its neighbours"
+    GAP = "gap in the array beside it"
+    STRAY_EDGE = "edge beside it without a contour"
     CARRIED = "decision carried over"
     REOPENED = "opened again"
     REVIEWERS_DIFFER = "reviewers differ"
+
+
+LOOK_BESIDE = frozenset({ItemFlag.GAP, ItemFlag.STRAY_EDGE})
+"""Something may be missing beside such a region, which has no entry of its own."""
+
+LEFT_TO_A_PERSON = LOOK_BESIDE | {ItemFlag.NEEDS_HUMAN}
+"""A batch never accepts these."""
+
+SPEAKS_AGAINST = LOOK_BESIDE | {ItemFlag.LOW_CONFIDENCE, ItemFlag.NOT_RATEABLE, ItemFlag.OUTLIER}
+
+SURE = 0.95
+"""From here on regions that SAM2 stands for come last: those on the fallback before them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,38 +49,6 @@ class ItemKey:
 
     image_id: str
     region_id: int
-
-
-class RegionFacts(Protocol):
-    """What is read of a region: its record in `regions.json`, or the region itself."""
-
-    @property
-    def id(self) -> int: ...  # noqa: D102
-    @property
-    def source(self) -> Source: ...  # noqa: D102
-    @property
-    def confidence(self) -> float | None: ...  # noqa: D102
-    @property
-    def fallback_reason(self) -> str | None: ...  # noqa: D102
-    @property
-    def needs_human(self) -> bool: ...  # noqa: D102
-    @property
-    def status(self) -> ReviewStatus: ...  # noqa: D102
-    @property
-    def area_px(self) -> int: ...  # noqa: D102
-    @property
-    def bbox_rc(self) -> BoxRC: ...  # noqa: D102
-    @property
-    def contours(self) -> Sequence[ContourFacts]: ...  # noqa: D102
-
-
-class ContourFacts(Protocol):
-    """What is read of a contour."""
-
-    @property
-    def is_hole(self) -> bool: ...  # noqa: D102
-    @property
-    def closed(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +75,10 @@ class ReviewItem:
         Wafer, site, dose and the like, of its image.
     status : ReviewStatus
         As the results say it, before any decision of the review.
+    beside : Beside
+        What may be missing beside it.
+    uncapped : float
+        Confidence before it was held down because the image is unfamiliar.
     """
 
     key: ItemKey
@@ -104,6 +90,8 @@ class ReviewItem:
     flags: frozenset[ItemFlag] = frozenset()
     groups: Mapping[str, str] = field(default_factory=dict)
     status: ReviewStatus = ReviewStatus.PENDING
+    beside: Beside = NOTHING_BESIDE
+    uncapped: float = math.nan
 
     @property
     def is_doubtful(self) -> bool:
@@ -111,10 +99,27 @@ class ReviewItem:
         return bool(self.flags & {ItemFlag.NEEDS_HUMAN, ItemFlag.LOW_CONFIDENCE})
 
     @property
-    def doubt(self) -> tuple[bool, float, ItemKey]:
-        """Sorts the least sure first; equal ones by image and region, so that order is stable."""
-        confidence = -1.0 if math.isnan(self.confidence) else self.confidence
-        return ItemFlag.NEEDS_HUMAN not in self.flags, confidence, self.key
+    def tier(self) -> int:
+        """What is looked at first: 0 a person must decide, 1 something speaks against it, 3 sure.
+
+        Between them lies what is less than sure, or stands on the fallback.
+        """
+        if ItemFlag.NEEDS_HUMAN in self.flags:
+            return 0
+        if self.flags & SPEAKS_AGAINST:
+            return 1
+        return 2 if self.confidence < SURE or ItemFlag.FALLBACK in self.flags else 3
+
+    @property
+    def doubt(self) -> tuple[int, float, float, ItemKey]:
+        """Sorts what is to be looked at first; equal ones by image and region, so order is stable.
+
+        What is missing has no confidence: in its tier it comes first.
+        """
+        if math.isnan(self.confidence) or self.flags & LOOK_BESIDE:
+            return self.tier, -1.0, 0.0, self.key
+        uncapped = self.confidence if math.isnan(self.uncapped) else self.uncapped
+        return self.tier, self.confidence, uncapped, self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ class ReviewImage:
         Wafer, site, dose and the like.
     unfamiliar : bool
         Whether the image is unlike those that confidence was calibrated on.
+    stray_edges : sequence of (r0, c0, r1, c1)
+        Boxes of edges that no contour follows.
     """
 
     image_id: str
@@ -146,21 +153,27 @@ class ReviewImage:
     threshold: float
     groups: Mapping[str, str] = field(default_factory=dict)
     unfamiliar: bool = False
+    stray_edges: Sequence[BoxRC] = ()
 
 
 def items_of(image: ReviewImage) -> list[ReviewItem]:
     """Make the items of an image, in the order of its results."""
-    return [_item(image, region) for region in image.regions]
+    beside = look_beside(image.regions, image.stray_edges)
+    return [_item(image, region, beside.get(region.id, NOTHING_BESIDE)) for region in image.regions]
 
 
-def _item(image: ReviewImage, region: RegionFacts) -> ReviewItem:
+def _item(image: ReviewImage, region: RegionFacts, beside: Beside) -> ReviewItem:
     confidence = math.nan if region.confidence is None else float(region.confidence)
     flags = _flags(image, region, confidence)
+    flags |= {ItemFlag.GAP} if beside.gaps_rc else set()
+    flags |= {ItemFlag.STRAY_EDGE} if beside.strays_rc else set()
     reason = region.fallback_reason or ""
     if not reason and ItemFlag.NEEDS_HUMAN in flags:
         reason = "neither method was good enough"
     elif not reason and ItemFlag.LOW_CONFIDENCE in flags:
         reason = f"confidence {confidence:.2f} below {image.threshold:.2f}"
+    reason = "; ".join(part for part in (beside.in_words, reason) if part)
+    uncapped = region.evidence.get(UNCAPPED)
     return ReviewItem(
         key=ItemKey(image.image_id, region.id),
         bbox_rc=region.bbox_rc,
@@ -171,6 +184,8 @@ def _item(image: ReviewImage, region: RegionFacts) -> ReviewItem:
         flags=flags,
         groups=image.groups,
         status=region.status,
+        beside=beside,
+        uncapped=math.nan if uncapped is None else uncapped,
     )
 
 

@@ -12,7 +12,14 @@ from segsem.core.progress import Progress, run_to_completion
 from segsem.review.agreement import Agreement, compare_reviewers
 from segsem.review.decision import Action, Decision, DecisionKey, utc_now
 from segsem.review.folder import ReviewFolder
-from segsem.review.item import ItemFlag, ItemKey, ReviewImage, ReviewItem, items_of
+from segsem.review.item import (
+    LEFT_TO_A_PERSON,
+    ItemFlag,
+    ItemKey,
+    ReviewImage,
+    ReviewItem,
+    items_of,
+)
 from segsem.review.ledger import Step
 from segsem.review.outline import Outline
 from segsem.review.queue import OPEN, QueueFilter, ReviewQueue
@@ -170,7 +177,8 @@ class Review:
     ) -> list[ItemKey]:
         """Accept all open regions that are at least so sure, as one step.
 
-        What needs a person, or was opened again, is left for one to look at.
+        What needs a person, was opened again, or has something missing beside it is left for one
+        to look at.
 
         Returns
         -------
@@ -260,7 +268,7 @@ class Review:
         standing = self._standings[item.key]
         return (
             standing.status is ReviewStatus.PENDING
-            and ItemFlag.NEEDS_HUMAN not in item.flags
+            and not item.flags & LEFT_TO_A_PERSON
             and not standing.reopened
             and item.confidence >= confidence
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from segsem.core.contour import Region, Source
+from segsem.core.extraction import UNCAPPED
 from segsem.core.types import FloatImage, MaskArray
 from segsem.segmentation.canvas import HybridResult
 from segsem.segmentation.confidence import POOR, UNFAMILIAR_CONFIDENCE, Calibration
@@ -15,6 +16,7 @@ from segsem.segmentation.region_evidence import (
     look_around,
     region_evidence,
 )
+from segsem.segmentation.stray_edges import StrayEdge, stray_edges
 
 _WORDS = {
     "edge": "on part of its outline the image shows no clear edge",
@@ -47,7 +49,7 @@ def rate(
     sauvola: MaskArray,
     grey: FloatImage,
     noise: float,
-) -> list[Region]:
+) -> tuple[list[Region], list[StrayEdge]]:
     """Put the evidence of what came out beside that of each region's parts.
 
     Parameters
@@ -66,12 +68,15 @@ def rate(
     Returns
     -------
     list of Region
+    list of StrayEdge
+        Edges that no contour follows.
     """
     around: Surroundings = look_around(regions, routed, sauvola, grey, noise)
-    return [
+    rated = [
         replace(region, evidence={**region.evidence, **region_evidence(region, around)})
         for region in regions
     ]
+    return rated, stray_edges(around.unfollowed)
 
 
 def evidence_for(region: Region) -> dict[str, float]:
@@ -121,11 +126,17 @@ def _decided(
         said = f"confidence {confidence:.2f} below {max(doubtful_below, POOR):.2f}: "
         said += _why(region, calibration, evidence)
         reason = said if reason is None else f"{said}; {reason}"
+    evidence = region.evidence
+    if unfamiliar and confidence > UNFAMILIAR_CONFIDENCE:
+        # All would be alike, and nobody could tell which to look at first.
+        evidence = {**evidence, UNCAPPED: round(confidence, 4)}
+        confidence = UNFAMILIAR_CONFIDENCE
     return replace(
         region,
-        confidence=min(confidence, UNFAMILIAR_CONFIDENCE) if unfamiliar else confidence,
+        confidence=confidence,
         fallback_reason=reason,
         needs_human=doubtful,
+        evidence=evidence,
     )
 
 

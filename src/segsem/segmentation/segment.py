@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise, normalise_float
 from segsem.segmentation.candidates import Candidates, find_candidates
 from segsem.segmentation.confidence import Calibration
+from segsem.segmentation.design_answers import look_for_unseen
+from segsem.segmentation.expected import Expected
 from segsem.segmentation.hybrid import RoutingRules, Watch, route
 from segsem.segmentation.outlier import Look, look_of
 from segsem.segmentation.predictor import Predictor
 from segsem.segmentation.rating import decide, rate
 from segsem.segmentation.regions import RegionRules, build_regions
 from segsem.segmentation.scale import FeatureScale, estimate_scale
+from segsem.segmentation.stray_edges import StrayEdge
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,15 @@ class Segmented:
         Specks, ghosts and slivers left out.
     unfamiliar : list of str
         In which ways the image is unlike those of the calibration.
+    stray_edges : list of StrayEdge
+        Edges that no contour follows.
     """
 
     regions: list[Region]
     confidence: FloatImage
     dropped: int
     unfamiliar: list[str]
+    stray_edges: list[StrayEdge] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ def segment_steps(
     calibration: Calibration,
     watch: Watch | None = None,
     spoil: Callable[[Candidates], Candidates] | None = None,
+    expect: Callable[[Candidates], Expected | None] | None = None,
 ) -> Generator[Progress, None, Segmented]:
     """Segment one image, place its contours and rate its regions.
 
@@ -95,6 +102,8 @@ def segment_steps(
         Is shown each part's mask and evidence.
     spoil : callable, optional
         Changes the candidates: planted failures.
+    expect : callable, optional
+        Says what a design expects of the image; None where it does not fit.
 
     Yields
     ------
@@ -113,22 +122,29 @@ def segment_steps(
         candidates = spoil(candidates)
     rules = RoutingRules(params.routing, calibration, calibration.stands_from(params.threshold))
     grey_u8 = np.ascontiguousarray(normalise(image)[slice(*image.valid_rows)])
-    routed = yield from route(grey_u8, candidates, predictor, rules, watch=watch)
-    dropped, smallest_px = candidates.dropped, candidates.rules.smallest_piece_px
     sauvola = candidates.labels > 0
+    expected = None
+    if expect is not None:
+        yield Progress(0, 0, "laying the image on the design")
+        expected = expect(candidates)
+        if expected is not None and predictor is not None:
+            candidates = look_for_unseen(expected, candidates, predictor, grey_u8)
+    routed = yield from route(grey_u8, candidates, predictor, rules, watch=watch, expected=expected)
+    dropped, smallest_px = candidates.dropped, candidates.rules.smallest_piece_px
     del candidates  # 12 bytes a pixel, which a large image needs for what follows
     yield Progress(0, 0, "placing contours")
     region_rules = RegionRules(scale.bright, params.edge, smallest_px)
     regions, left_out = build_regions(routed, seen.edges, region_rules)
     unfamiliar: list[str] = []
+    strays: list[StrayEdge] = []
     if calibration.regions or watch is not None:
         yield Progress(0, 0, "rating contours")
-        regions = rate(regions, routed, sauvola, grey, noise)
+        regions, strays = rate(regions, routed, sauvola, grey, noise)
         if calibration.familiar is not None:
             unfamiliar = calibration.familiar.unfamiliar(look(seen))
         doubtful_below = calibration.doubtful_below(params.threshold)
         regions = decide(regions, calibration, doubtful_below, bool(unfamiliar))
-    return Segmented(regions, routed.confidence, dropped + left_out, unfamiliar)
+    return Segmented(regions, routed.confidence, dropped + left_out, unfamiliar, strays)
 
 
 def look(seen: Seen) -> Look:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from segsem.core.contour import ReviewStatus, Source
+from segsem.review.beside import Beside
 from segsem.review.gates import (
     GateReport,
     ImageFigures,
@@ -156,3 +157,14 @@ def test_a_lot_is_as_good_as_its_images() -> None:
 
 def test_an_image_without_regions_warns() -> None:
     assert the(checked(items=[]), "Regions")[0] is Verdict.WARN
+
+
+def test_what_may_be_missing_warns_until_somebody_has_looked() -> None:
+    beside = Beside(gaps_rc=((10.0, 20.0),), strays_rc=((1, 1, 9, 9), (30, 30, 44, 44)))
+    flags = frozenset({ItemFlag.GAP, ItemFlag.STRAY_EDGE})
+    items = [item(n) for n in range(1, 10)]
+    items.append(replace(item(10), beside=beside, flags=flags))
+    verdict, reason = the(checked(items=items, status=PENDING), "Missing features")
+    assert verdict is Verdict.WARN
+    assert reason == "a feature may be missing there; look beside a region 10"
+    assert "Missing features" not in {check.name for check in checked(items=items).checks}

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from segsem.core.contour import ReviewStatus, Source
+from segsem.core.extraction import UNCAPPED
 from segsem.review.item import ItemFlag, ItemKey, ReviewImage, ReviewItem, items_of
 from segsem.review.queue import QueueFilter, ReviewQueue
 
@@ -23,6 +24,7 @@ class Facts:
     area_px: int = 9
     bbox_rc: tuple[int, int, int, int] = (0, 0, 3, 3)
     contours: tuple = ()
+    evidence: dict[str, float] = field(default_factory=dict)
 
 
 def queue_of(
@@ -50,6 +52,27 @@ def test_least_sure_first_whatever_the_order_was() -> None:
     assert ids(queue_of(image("a", *facts), image("b", *other)).shown()) == expected
     random.Random(1).shuffle(facts)
     assert ids(queue_of(image("b", *other), image("a", *facts)).shown()) == expected
+
+
+def test_the_fallback_comes_before_what_sam2_is_sure_of_and_after_what_is_doubtful() -> None:
+    facts = [
+        Facts(1, 0.96),
+        Facts(2, 0.99, Source.SAUVOLA),
+        Facts(3, 0.98, Source.MIXED),
+        Facts(4, 0.94),
+        Facts(5, 0.5),
+    ]
+    assert ids(queue_of(image("a", *facts)).shown()) == ["a5", "a4", "a3", "a2", "a1"]
+
+
+def test_held_down_confidences_keep_their_order() -> None:
+    facts = [
+        Facts(1, 0.8, evidence={UNCAPPED: 0.99}),
+        Facts(2, 0.8, evidence={UNCAPPED: 0.85}),
+        Facts(3, 0.8),
+        Facts(4, 0.8, evidence={UNCAPPED: 0.93}),
+    ]
+    assert ids(queue_of(image("a", *facts)).shown()) == ["a3", "a2", "a4", "a1"]
 
 
 def test_flags_and_reasons() -> None:
