@@ -47,6 +47,7 @@ from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
 from segsem.imaging.quality import image_quality
 from segsem.pipeline import extract_steps
+from segsem.pipeline_design import counted_faults
 from segsem.segmentation.predictor import Predictor
 
 SUMMARY_CSV = "summary.csv"
@@ -213,7 +214,7 @@ def _extract(
 
 
 def _steps_of(image: SEMImage, batch: _Batch) -> Generator[Progress, None, Extraction]:
-    steps = extract_steps(image, batch.predictor, batch.params)
+    steps = extract_steps(image, batch.predictor, batch.params, batch.options.design)
     while True:
         try:
             step = next(steps)
@@ -233,7 +234,8 @@ def _outcome(
     if refusals:
         row = replace(row, error=str(refusals[0]))
         return ImageOutcome(ImageStatus.FAILED, row, folder, extraction.warnings, refusals[0])
-    return ImageOutcome(status, row, folder, extraction.warnings)
+    faults = counted_faults(extraction.provenance)
+    return ImageOutcome(status, row, folder, extraction.warnings, faults=faults)
 
 
 def _failed(image_id: str, error: SegSemError, start: float) -> ImageOutcome:
@@ -285,6 +287,8 @@ def _signature(image: SEMImage, batch: _Batch) -> str:
         else [model.name, model.weights_sha256, model.calibration_sha256],
         "overlay": batch.options.overlay,
     }
+    if batch.options.design is not None:
+        made_from["design"] = batch.options.design.signature
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,6 +12,7 @@ from segsem.core.progress import Progress
 from segsem.export.layout import LayoutFormat
 from segsem.export.outputs import FORMATS, PNG
 from segsem.export.summary_csv import SummaryRow
+from segsem.layout.design_job import DesignJob
 from segsem.segmentation.predictor import Predictor
 
 
@@ -36,11 +37,14 @@ class BatchOptions:
         Extract again what is complete, and replace results that a person has reviewed.
     allow_needs_human : bool
         Put regions into the layouts that wait for a person's decision.
+    design : DesignJob, optional
+        The design that all images are laid on.
     """
 
     formats: tuple[str, ...] | None = None
     force: bool = False
     allow_needs_human: bool = False
+    design: DesignJob | None = None
 
     @property
     def layouts(self) -> list[LayoutFormat]:
@@ -69,6 +73,8 @@ class ImageOutcome:
         What the user should know.
     error : SegSemError or None
         Why it failed.
+    faults : dict of str to int, optional
+        How often the image differs from its design, by kind; None where there is none in use.
     """
 
     status: ImageStatus
@@ -76,6 +82,7 @@ class ImageOutcome:
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
     error: SegSemError | None = None
+    faults: dict[str, int] | None = None
 
     @property
     def image_id(self) -> str:

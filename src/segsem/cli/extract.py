@@ -72,6 +72,24 @@ def extract(
     edge_side: Annotated[
         EdgeSide, typer.Option(help=_help(EdgeParams, "edge_side"))
     ] = EdgeSide.OUTER,
+    design: Annotated[
+        Path | None,
+        typer.Option(help="Layout (GDSII, OASIS, GLP, SVG): prompts, and what differs from it."),
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help="Its cell.")] = None,
+    layer: Annotated[str | None, typer.Option(metavar="L/D", help="Its layer.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", "--near", metavar="X,Y", help="Where in the design (nm) the centre lies."
+        ),
+    ] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Try quarter turns of the design as well.")
+    ] = False,
+    fit_scale: Annotated[
+        bool, typer.Option("--fit-scale", help="Fit a scale between image and design.")
+    ] = False,
     no_fallback: Annotated[
         bool, typer.Option("--no-fallback", help="SAM2 only, whatever its confidence.")
     ] = False,
@@ -102,11 +120,16 @@ def extract(
 ) -> None:
     """Extract contours, with their confidence and source, in px and nm.
 
+    With --design each image is laid on it: features that are missing or broken and regions that
+    are extra or bridge features are flagged in regions.json; where an image does not lie on it
+    for sure, that is said and the image goes on without it.
+
     A second run keeps what is complete and was made in the same way. Exit codes: 0 all is well,
     2 usage, 3 bad input, 4 model, 5 some images failed.
     """
     from segsem.batch import check_writable
     from segsem.batch_report import BatchOptions
+    from segsem.cli.design_options import DesignOptions
     from segsem.imaging.discover import discover
     from segsem.imaging.read import MAX_PIXELS
 
@@ -117,7 +140,8 @@ def extract(
             threshold=threshold,
             edge=EdgeParams(edge_method=edge_method, edge_side=edge_side),
         )
-        options = BatchOptions(_formats(formats), force, allow_needs_human)
+        given = DesignOptions(design, cell, layer, at, rotate, fit_scale)
+        options = BatchOptions(_formats(formats), force, allow_needs_human, given.read())
         size = _pixel_size(pixel_size)
         check_writable(out)
         sources = discover(inputs, pixel_size_nm=size, max_pixels=max_pixels or MAX_PIXELS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,6 +109,7 @@ class Events:
             regions=row.regions,
             sources=_sources(row),
             needs_human=row.needs_human,
+            design_faults=outcome.faults,
             warnings=list(outcome.warnings),
             error=None if outcome.error is None else str(outcome.error),
         )
@@ -159,6 +160,8 @@ def describe(outcome: ImageOutcome) -> str:
         parts[0] += f" ({_by_source(_sources(row))})"
     if row.needs_human:
         parts.append(f"{row.needs_human} doubtful")
+    if outcome.faults is not None:
+        parts.append(against_design(outcome.faults))
     parts.append(_pixel_size(row))
     if outcome.status is ImageStatus.KEPT:
         parts.append("complete from an earlier run")
@@ -188,9 +191,28 @@ def sum_up(report: BatchReport) -> str:
         f"{_count(len(rows), 'image')}: {_count(sum(row.regions or 0 for row in rows), 'region')}",
         _by_source(counts) or "no source",
         f"{doubtful} doubtful",
+        *_against_designs(report),
         _pixel_sizes(rows),
     ]
     return ", ".join(parts)
+
+
+def against_design(faults: Mapping[str, int]) -> str:
+    """Say how an image differs from its design: `design: 1 missing, 2 extra`."""
+    told = ", ".join(f"{count} {kind}" for kind, count in faults.items() if count)
+    return f"design: {told or 'as drawn'}"
+
+
+def _against_designs(report: BatchReport) -> list[str]:
+    compared = [outcome.faults for outcome in report.outcomes if outcome.faults is not None]
+    if not compared:
+        return []
+    total: Counter[str] = Counter()
+    for faults in compared:
+        total.update(faults)
+    without = sum(o.folder is not None for o in report.outcomes) - len(compared)
+    told = against_design(total)
+    return [told if not without else f"{told} ({_count(without, 'image')} without)"]
 
 
 def _names(folder: Path) -> list[str]:

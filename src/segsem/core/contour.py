@@ -154,6 +154,8 @@ class Region:
         The figures that the confidence was built from, by name.
     prompts : dict
         What SAM2 was asked with, as plain JSON values.
+    flags : tuple of str
+        What is wrong with it against the design: `extra`, `bridged`, `broken`.
     """
 
     region_id: int
@@ -167,6 +169,7 @@ class Region:
     status: ReviewStatus = ReviewStatus.PENDING
     evidence: dict[str, float] = field(default_factory=dict)
     prompts: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         mask = self.mask

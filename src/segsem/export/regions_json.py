@@ -61,6 +61,7 @@ class RegionRecord(_Record):
     bbox_rc: tuple[int, int, int, int]
     evidence: dict[str, float | None]
     prompts: dict[str, Any]
+    flags: tuple[str, ...] = ()
     contours: tuple[ContourRecord, ...]
 
 
@@ -197,6 +198,7 @@ def _region_record(region: Region, extraction: Extraction) -> dict[str, Any]:
         "bbox_rc": [int(v) for v in region.bbox_rc],
         "evidence": plain_json(region.evidence),
         "prompts": plain_json(region.prompts),
+        "flags": list(region.flags),
         "contours": [
             {
                 "id": int(contour.contour_id),

@@ -152,4 +152,5 @@ def _region(record: RegionRecord, contours: tuple[Contour, ...], labels: LabelAr
             for name, value in record.evidence.items()
         },
         prompts=record.prompts,
+        flags=record.flags,
     )

@@ -91,7 +91,7 @@ def write_registrations(
             "version": VERSION,
             "frame": FRAME_NOTE,
             "design": dict(design),
-            "images": {name: _plain(found) for name, found in registrations.items()},
+            "images": {name: registration_record(found) for name, found in registrations.items()},
         },
     )
 
@@ -128,7 +128,8 @@ def read_registrations(path: Path | str) -> RegistrationFile:
         raise InputError(msg) from error
 
 
-def _plain(found: Registration) -> dict[str, Any]:
+def registration_record(found: Registration) -> dict[str, Any]:
+    """Give a registration as plain JSON values; `FRAME_NOTE` says what they mean."""
     place = found.place
     return {
         "shape_px": list(found.shape),

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from segsem.core.types import FloatImage, LabelArray, MaskArray
+from segsem.segmentation.expected import Shape, shapes_in, shapes_of
 from segsem.segmentation.prompts import BACKGROUND, FOREGROUND, Prompts
 from segsem.segmentation.window import Window, tiles
 
@@ -41,6 +42,10 @@ class Part:
         The candidate in the tile, in the window's frame.
     prompts : Prompts
         In the window's frame.
+    features : tuple of int
+        Of the design, which it stands for; the prompts are those of the design where it is one.
+    shapes : tuple of Prompts
+        One for each feature, where it is several.
     """
 
     label: int
@@ -48,6 +53,8 @@ class Part:
     core: Window
     mask: MaskArray
     prompts: Prompts
+    features: tuple[int, ...] = ()
+    shapes: tuple[Prompts, ...] = ()
 
     @property
     def inner(self) -> Window:
@@ -91,7 +98,9 @@ class Tile:
     weight: FloatImage
 
 
-def parts_by_tile(labels: LabelArray, frame_px: int) -> Iterator[Tile]:
+def parts_by_tile(
+    labels: LabelArray, frame_px: int, expected: LabelArray | None = None
+) -> Iterator[Tile]:
     """Cut all candidates into tiles of the model's frame, one tile at a time.
 
     Parameters
@@ -100,6 +109,8 @@ def parts_by_tile(labels: LabelArray, frame_px: int) -> Iterator[Tile]:
         Candidates.
     frame_px : int
         Side of the model's frame: tiles are seen at native resolution.
+    expected : (H, W) int32, optional
+        Features of a registered design.
 
     Yields
     ------
@@ -109,7 +120,8 @@ def parts_by_tile(labels: LabelArray, frame_px: int) -> Iterator[Tile]:
     shape, halo = (labels.shape[0], labels.shape[1]), int(frame_px * HALO_FRACTION)
     for window, core in tiles(shape, frame_px, halo):
         features = labels[window.slices] > 0
-        parts = _parts_of(labels, features, window, core)
+        design = None if expected is None else expected[window.slices]
+        parts = _parts_of(labels, features, window, core, design)
         weight = np.outer(
             _share(window.row0, window.row1, (core.row0, core.row1), shape[0], halo),
             _share(window.col0, window.col1, (core.col0, core.col1), shape[1], halo),
@@ -123,9 +135,14 @@ def count_tiles(shape: tuple[int, ...], frame_px: int) -> int:
 
 
 def _parts_of(
-    labels: LabelArray, features: MaskArray, window: Window, core: Window
+    labels: LabelArray,
+    features: MaskArray,
+    window: Window,
+    core: Window,
+    design: LabelArray | None,
 ) -> tuple[Part, ...]:
     tile = labels[window.slices]
+    shapes = [] if design is None else shapes_of(design)
     # A candidate may come into a tile in several pieces: SAM2 is asked for each by itself.
     # Labels of touching candidates never meet: candidates are 4-connected components.
     pieces, _ = ndi.label(features)
@@ -137,8 +154,30 @@ def _parts_of(
         mask = np.zeros(tile.shape, dtype=bool)
         mask[box] = piece
         label = int(tile[box][piece][0])
-        parts.append(Part(label, window, core, mask, prompts_for(mask, features)))
+        parts.append(_part(label, window, core, mask, features, shapes))
     return tuple(parts)
+
+
+def _part(
+    label: int,
+    window: Window,
+    core: Window,
+    mask: MaskArray,
+    features: MaskArray,
+    shapes: list[Shape],
+) -> Part:
+    """Ask with the design's shape where the candidate stands for one, with both for several."""
+    own = shapes_in(mask, shapes, features)
+    if not own:
+        return Part(label, window, core, mask, prompts_for(mask, features))
+    drawn = features.copy()
+    for shape in shapes:
+        drawn |= shape.mask
+    asked = tuple(prompts_for(shape.mask, drawn) for shape in own)
+    numbers = tuple(shape.feature for shape in own)
+    if len(asked) == 1:
+        return Part(label, window, core, mask, asked[0], numbers)
+    return Part(label, window, core, mask, prompts_for(mask, features), numbers, asked)
 
 
 def _share(start: int, stop: int, core: tuple[int, int], size: int, halo_px: int) -> FloatImage:

@@ -43,6 +43,8 @@ class Decision:
         Neither method was good enough.
     evidence : dict
         Figures of both methods, prefixed by their source.
+    features : tuple of int
+        Features of the design that it was asked for as, if any.
     """
 
     label: int
@@ -53,6 +55,7 @@ class Decision:
     reason: str | None
     needs_human: bool
     evidence: dict[str, float]
+    features: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

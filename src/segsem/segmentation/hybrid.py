@@ -21,6 +21,7 @@ from segsem.segmentation.auto_prompts import Part, count_tiles, parts_by_tile
 from segsem.segmentation.candidates import Candidates
 from segsem.segmentation.canvas import Answer, Canvas, Decision, HybridResult, Mark
 from segsem.segmentation.confidence import POOR, Calibration
+from segsem.segmentation.design_answers import predict_parts
 from segsem.segmentation.evidence import (
     EdgeMap,
     Evidence,
@@ -30,6 +31,7 @@ from segsem.segmentation.evidence import (
     edge_share,
     stability_score,
 )
+from segsem.segmentation.expected import Expected
 from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predictor
 from segsem.segmentation.stretches import stretches
 
@@ -61,6 +63,7 @@ def route(
     rules: RoutingRules,
     frame_px: int = 256,
     watch: Watch | None = None,
+    expected: Expected | None = None,
 ) -> Generator[Progress, None, HybridResult]:
     """Ask SAM2 for every candidate, tile by tile, and decide what stands.
 
@@ -78,6 +81,8 @@ def route(
         Tile side where there is no predictor.
     watch : callable, optional
         See `Watch`.
+    expected : Expected, optional
+        A design; what it shows and the threshold does not is among the candidates already.
 
     Yields
     ------
@@ -91,14 +96,14 @@ def route(
     canvas = Canvas.empty(candidates.labels.shape)
     side = predictor.frame_px if predictor is not None else frame_px
     total = count_tiles(candidates.labels.shape, side)
-    for done, tile in enumerate(parts_by_tile(candidates.labels, side)):
+    design = None if expected is None else expected.labels
+    for done, tile in enumerate(parts_by_tile(candidates.labels, side, design)):
         yield Progress(done, total, "segmenting")
         edges = candidates.edges.crop(tile.window.slices)
         predictions: list[MaskPrediction | None] = [None] * len(tile.parts)
         if tile.parts and predictor is not None and rules.routing is not Routing.SAUVOLA_ONLY:
             embedding = predictor.encode(np.ascontiguousarray(tile.window.crop(grey_u8)))
-            asked = [part.prompts for part in tile.parts]
-            predictions = list(predictor.decode_batch(embedding, asked))
+            predictions = list(predict_parts(predictor, embedding, tile.parts, edges))
         answers = [
             _decide(part, prediction, candidates, edges, rules, watch)
             for part, prediction in zip(tile.parts, predictions, strict=True)
@@ -193,6 +198,7 @@ def _stand(
         reason,
         confidence < POOR,
         figures,
+        part.features,
     )
 
 

@@ -337,6 +337,7 @@ def _prompts(decisions: list[Decision]) -> dict[str, object]:
                 d.window.col1,
             ],
             **d.prompts.as_json(),
+            **({"design_features": list(d.features)} if d.features else {}),
         }
         for d in decisions
     ]
