@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segsem.contours.chains import Chains
 from segsem.contours.coarse import Fit, coarse_bases
-from segsem.contours.image_model import fit_image_model
+from segsem.contours.image_model import fit_image_model, looks_differ
 from segsem.contours.inverse import REFERENCE_SIGMA_PX, ImageModel, InverseFit, fit_contours
 from segsem.contours.profiles import EdgeImage
 from segsem.contours.scan import SEARCH_PX, Neighbours, Stretches, scan
+from segsem.contours.sides import opposite_sides, side_of
 from segsem.contours.trace import Polyline
 from segsem.core.params import EdgeParams, EdgeSide
 from segsem.core.types import FloatArray, PointsRC
@@ -20,6 +22,10 @@ MODEL_POINTS = 4000
 """So many points of contour tell the look of an image's edges."""
 
 CURVATURE_SIGMA_PX = 3.0
+
+FAR_PX = 1.0
+"""Where the model's edge lies farther from the first pass than this, its profiles are read
+about the model's edge: about the other one they would end too near."""
 
 
 def fit_edges(
@@ -45,11 +51,52 @@ def fit_edges(
     """
     if not lines:
         return None
-    neighbours = Neighbours(lines)
-    chains, base = coarse_bases(image, _selection(lines, params.step_px), bright, params)
-    scanned = scan(image, chains, base, bright, neighbours)
-    stretches = Stretches(chains, scanned, _bend(chains, base, bright), params.step_px)
-    return fit_image_model(image, stretches, neighbours)
+    near = _Near(image, Neighbours(lines), bright, params)
+    normal_rc = opposite_sides(lines)
+    if normal_rc is not None:
+        number = np.array([side_of(line, normal_rc) for line in lines])
+        seen = {s: near.bases([lines[i] for i in np.flatnonzero(number == s)]) for s in (1, -1)}
+        if looks_differ(image, *(near.stretches(*at) for at in seen.values())):
+            models = {side: near.model(*at) for side, at in seen.items()}
+            sides = {side: model for side, model in models.items() if model is not None}
+            whole = near.model(*near.bases(lines))
+            return None if whole is None else replace(whole, normal_rc=normal_rc, sides=sides)
+    return near.model(*near.bases(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """An image with all its edges."""
+
+    image: EdgeImage
+    neighbours: Neighbours
+    bright: bool
+    params: EdgeParams
+
+    def bases(self, lines: Sequence[Polyline]) -> tuple[Chains, PointsRC]:
+        """Enough of these edges, coarsely placed."""
+        some = _selection(lines, self.params.step_px)
+        return coarse_bases(self.image, some, self.bright, self.params)
+
+    def stretches(self, chains: Chains, base: PointsRC) -> Stretches:
+        scanned = scan(self.image, chains, base, self.bright, self.neighbours)
+        return Stretches(chains, scanned, _bend(chains, base, self.bright), self.params.step_px)
+
+    def model(self, chains: Chains, base: PointsRC) -> ImageModel | None:
+        """Look of these edges; seen anew where they lie far from the first pass."""
+        model = fit_image_model(self.image, self.stretches(chains, base), self.neighbours)
+        if model is None or abs(model.offset_px) < FAR_PX:
+            return model
+        moved = base + _outward(model.offset_px, self.bright) * chains.normals_rc(base)
+        again = fit_image_model(self.image, self.stretches(chains, moved), self.neighbours)
+        if again is None or abs(again.offset_px) > FAR_PX:
+            return model
+        return replace(again, offset_px=model.offset_px + again.offset_px)
+
+
+def _outward(position_px: float, bright: bool) -> float:
+    """Along normals, which point away from features, what is positive to the background."""
+    return position_px if bright else -position_px
 
 
 def inverse_fit(
@@ -65,10 +112,10 @@ def inverse_fit(
         nothing = np.full(len(chains), np.nan)
         zero = np.zeros(len(chains))
         return Fit(nothing, zero, zero, nothing, nothing)
-    scanned = scan(image, chains, base, bright, model.neighbours)
-    stretches = Stretches(chains, scanned, _bend(chains, base, bright), params.step_px)
+    at = base + _outward(model.offset_px, bright) * chains.normals_rc(base)
+    stretches = _Near(image, model.neighbours, bright, params).stretches(chains, at)
     found = fit_contours(stretches, model, np.zeros(len(chains)))
-    return _as_fit(found, chains, base, bright, params, model)
+    return _as_fit(found, chains, at, bright, params, model)
 
 
 def _as_fit(
@@ -86,8 +133,10 @@ def _as_fit(
     lost = found.lost | (np.abs(position) > SEARCH_PX + 1.0) | ~np.isfinite(sigma)
     edge = model.edge
     side = {EdgeSide.OUTER: 0.0, EdgeSide.INNER: 1.0, EdgeSide.MIDDLE: 0.5}[params.edge_side]
-    offset = side * edge.inner_px + sign * _blur_shift(chains, base, edge.blur_px)
-    shift = np.where(lost, np.nan, sign * (position + offset))
+    # Of the edge as found: the first pass, from which it was measured, has rounder corners.
+    seen = base + np.where(lost, 0.0, sign * found.course_px)[:, None] * chains.normals_rc(base)
+    offset = side * edge.inner_px + sign * _blur_shift(chains, seen, edge.blur_px)
+    shift = np.where(lost, np.nan, sign * (model.offset_px + position + offset))
     across = np.linspace(-15.0, 15.0, 121)
     contrast = found.gain * float(np.ptp(edge.profile(across)))
     at_edge = edge.parts_slope(np.array([side * edge.inner_px])) @ edge.heights

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage as ndi
 
 from segsem.contours.chains import Chains
 from segsem.contours.inverse import ImageModel, fit_contours
@@ -34,6 +35,14 @@ LAGS = (2, 3, 4, 5, 6)
 
 DEPENDENT_ROWS = 1.5
 """A median of means of blocks is worth that much less than the mean."""
+LEFT_SIGMA_PX = 0.75
+"""What the model leaves is smoothed across the edge: it is broader than the beam, noise is not."""
+LEFT_GAIN = 0.3
+"""Of the noise's variance, what that smoothing lets through."""
+
+LOOK_DIFFERENCE = 0.02
+"""Of the contrast, root mean square: above it the two sides of lines have a look each."""
+
 BLOCK = 16
 """Profiles of which the mean is taken before the median."""
 
@@ -67,12 +76,12 @@ def fit_image_model(
     model: ImageModel | None = None
     fitted: ModelFit | None = None
     for _ in range(ROUNDS):
-        fitted, weight = _look(image, stretches, position, fitted)
+        fitted, weight, left = _look(image, stretches, position, fitted)
         if model is None:
             walk, scatter = FIRST_WALK_PX2, 0.0
         else:
             walk, scatter = model.walk_px2, model.scatter_px2
-        model = ImageModel(fitted.model, weight, walk, scatter, neighbours)
+        model = ImageModel(fitted.model, weight, walk, scatter, neighbours, left)
         found = fit_contours(stretches, model, position + fitted.edge_px)
         position = found.course_px
         raw, sigma = found.raw_px + stretches.bend_px, found.raw_sigma_px
@@ -82,14 +91,36 @@ def fit_image_model(
             scatter,
             stretches.step_px,
         )
-        model = replace(model, walk_px2=walk, scatter_px2=scatter)
+        offset = float(np.median(position))
+        model = replace(model, walk_px2=walk, scatter_px2=scatter, offset_px=offset)
     return model
+
+
+def looks_differ(image: EdgeImage, one: Stretches, other: Stretches) -> bool:
+    """Whether the mean profiles of two groups of edges differ by more than levels and a shift."""
+    means, errors = [], []
+    for seen in (one, other):
+        grey, known, _ = seen.scanned.around(np.zeros(len(seen.chains)))
+        means.append(_robust_mean(grey, known))
+        count = np.maximum(known.sum(axis=0) / DEPENDENT_ROWS, 1.0)
+        errors.append(max(image.noise, 0.3) ** 2 / count)
+    seen_both = np.isfinite(means[0]) & np.isfinite(means[1])
+    if seen_both.sum() < len(WINDOW_PX) // 2:
+        return False
+    a, b = means[0][seen_both], means[1][seen_both]
+    middle = 0.5 * (a + b)
+    inner = np.where(WINDOW_PX[seen_both] < 0, 1.0, 0.0)
+    design = np.column_stack([np.ones(len(a)), inner, middle, np.gradient(middle)])
+    rest = a - b - design @ np.linalg.lstsq(design, a - b, rcond=None)[0]
+    noise = float(np.mean((errors[0] + errors[1])[seen_both]))
+    contrast = max(float(np.ptp(middle)), 1e-6)
+    return float(np.mean(rest**2)) - 2.0 * noise > (LOOK_DIFFERENCE * contrast) ** 2
 
 
 def _look(
     image: EdgeImage, stretches: Stretches, position: FloatArray, before: ModelFit | None
-) -> tuple[ModelFit, FloatArray]:
-    """Edge model of the aligned mean profile, and the weights of its distances."""
+) -> tuple[ModelFit, FloatArray, FloatArray]:
+    """Edge model of the aligned mean profile, weights of its distances, and what it leaves."""
     grey, known, off = stretches.scanned.around(position)
     rest = float(np.mean(off))
     mean = _robust_mean(grey, known)
@@ -100,7 +131,23 @@ def _look(
     noise = _noise_variance(image, stretches.chains, grey, known, mean)
     error = np.where(usable, np.sqrt(noise / np.maximum(count / DEPENDENT_ROWS, 1)), np.inf)
     fitted = fit_model(np.where(usable, mean, np.nan), WINDOW_PX - rest, error, before)
-    return fitted, np.where(share <= MAX_SATURATED, STEP_PX / noise, 0.0)
+    left = _left(fitted, WINDOW_PX - rest, np.where(usable, mean, np.nan), error)
+    return fitted, np.where(share <= MAX_SATURATED, STEP_PX / noise, 0.0), left
+
+
+def _left(
+    fitted: ModelFit, offsets_px: FloatArray, mean: FloatArray, error: FloatArray
+) -> FloatArray:
+    """What the model leaves of the mean profile at `WINDOW_PX`, as far as it is not noise."""
+    at = offsets_px - fitted.edge_px
+    known = np.isfinite(mean)
+    if known.sum() < 5:
+        return np.zeros(len(WINDOW_PX))
+    rest = mean[known] - fitted.model.profile(at[known])
+    rest = ndi.gaussian_filter1d(rest, LEFT_SIGMA_PX / STEP_PX, mode="nearest")
+    noise = float(np.mean(error[known] ** 2)) * LEFT_GAIN
+    share = max(0.0, 1.0 - noise / max(float(np.mean(rest**2)), 1e-12))
+    return np.asarray(share * np.interp(WINDOW_PX, at[known], rest))
 
 
 def _robust_mean(grey: FloatImage, known: MaskArray) -> FloatArray:

@@ -9,8 +9,8 @@ level crossed, and no outlier bred.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,16 +18,22 @@ from segsem.contours.chains import Chains, Ends
 from segsem.contours.edge_model import EdgeModel
 from segsem.contours.regularise import regularise
 from segsem.contours.scan import WINDOW_PX, Neighbours, Scan, Stretches
+from segsem.contours.sides import side_of
+from segsem.contours.trace import Polyline
 from segsem.core.types import FloatArray, FloatImage, MaskArray
 
-LEVEL_SIGMA_PX = 20.0
-"""Grey levels are fitted over this much of the contour (Gaussian)."""
+LEVEL_SIGMA_PX = 10.0
+"""Grey levels are fitted over this much of the contour (Gaussian): around a contact a beam that
+is not round and the trail of charging change them within that."""
 
 LEVEL_BLOCK_PX = 4.0
 """Within so much of the contour they are the same."""
 
-LEVEL_SPREAD = 0.15
+LEVEL_SPREAD = 0.05
 """Of the contrast: how much the grey levels of a stretch may differ from the image's."""
+
+SMALL_PX = 60.0
+"""A closed contour shorter than this is one stretch."""
 
 ROUNDS = 3
 
@@ -67,6 +73,14 @@ class ImageModel:
         Variance of single raw positions beyond pixel noise (jitter of scan lines and the like).
     neighbours : Neighbours
         All edges of the image.
+    left : (W,) array
+        What the model leaves of the mean profile at `WINDOW_PX`, in grey levels.
+    offset_px : float
+        Where the edges lie about the first pass of placement, median.
+    normal_rc : (2,) array, optional
+        Common normal of the lines whose two sides look different.
+    sides : mapping of int to ImageModel
+        The look of either side of them, by `side_of`.
     """
 
     edge: EdgeModel
@@ -74,6 +88,15 @@ class ImageModel:
     walk_px2: float
     scatter_px2: float
     neighbours: Neighbours
+    left: FloatArray
+    offset_px: float = 0.0
+    normal_rc: FloatArray | None = None
+    sides: Mapping[int, ImageModel] = field(default_factory=dict)
+
+    def side(self, line: Polyline) -> int:
+        """Key of the look that an edge has in `sides`; 0 for that of all."""
+        number = 0 if self.normal_rc is None else side_of(line, self.normal_rc)
+        return number if number in self.sides else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +129,12 @@ class Matcher:
     def __init__(self, model: ImageModel) -> None:
         parts = model.edge.parts(WINDOW_PX)
         slope = model.edge.parts_slope(WINDOW_PX)
+        whole_slope = slope @ model.edge.heights + np.gradient(model.left, WINDOW_PX)
         #: Columns: the three parts, and what a shift by one px to the right adds.
-        self.design = np.column_stack([parts, -slope @ model.edge.heights])
+        self.design = np.column_stack([parts, -whole_slope])
         self.heights = np.append(model.edge.heights, 0.0)
+        #: Without what is left, edges that the model does not fit pull levels and shifts apart.
+        self.expected = (parts @ model.edge.heights + model.left).astype(np.float32)
         self.weight = model.weight
         self._weighted = self.design * model.weight[:, None]
         products = self._weighted[:, :, None] * self.design[:, None, :]
@@ -120,7 +146,7 @@ class Matcher:
 
     def moments(self, grey: FloatImage, known: MaskArray) -> FloatArray:
         """Weighted products (K, 4) of the profiles' difference from the model with the design."""
-        difference = grey - (self.design @ self.heights).astype(np.float32)
+        difference = grey - self.expected
         difference *= known
         return np.asarray(difference @ self._weighted.astype(np.float32), dtype=np.float64)
 
@@ -189,7 +215,7 @@ def _rounds() -> Iterator[bool]:
 
 def _are_small(chains: Chains, step_px: float) -> MaskArray:
     """Which contours (N,) are one stretch."""
-    return np.asarray(chains.closed & (chains.counts * step_px < 3 * LEVEL_SIGMA_PX))
+    return np.asarray(chains.closed & (chains.counts * step_px < SMALL_PX))
 
 
 def _common_shift(stretches: Stretches, matcher: Matcher, start_px: FloatArray) -> FloatArray:
@@ -204,7 +230,7 @@ def _common_shift(stretches: Stretches, matcher: Matcher, start_px: FloatArray) 
         return shift_px
     scanned = Scan(stretches.scanned.grey[points], stretches.scanned.known[points])
     _, owner = np.unique(chains.owner[points], return_inverse=True)
-    wanted = (matcher.design @ matcher.heights).astype(np.float32)
+    wanted = matcher.expected
     weight = matcher.weight.astype(np.float32)
     costs = []
     for shift in SMALL_SHIFTS_PX:

@@ -22,6 +22,8 @@ MODEL_ERROR = 0.004
 SHADOW_PRIOR = 0.08
 """A shadow is taken for low unless the profile shows it; in parts of the model's error."""
 
+NO_RIM = [0, 1, 3]
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFit:
@@ -81,7 +83,11 @@ def fit_model(
         ridge = np.zeros((1, 4))
         ridge[0, 3] = SHADOW_PRIOR / (MODEL_ERROR * contrast)
         wanted = np.concatenate([grey * weight, [0.0]])
-        levels, *_ = np.linalg.lstsq(np.vstack([design, ridge]), wanted, rcond=None)
+        whole = np.vstack([design, ridge])
+        levels, *_ = np.linalg.lstsq(whole, wanted, rcond=None)
+        if levels[2] < 0:  # no rim is darker than its material; blur would be traded for it
+            rest, *_ = np.linalg.lstsq(whole[:, NO_RIM], wanted, rcond=None)
+            levels = np.array([rest[0], rest[1], 0.0, rest[2]])
         return levels, design @ levels - grey * weight
 
     def residuals(at: FloatArray) -> FloatArray:

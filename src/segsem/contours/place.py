@@ -125,11 +125,11 @@ def place_all(
     if params.edge_method is EdgeMethod.INVERSE and model is None:
         model = fit_edges(image, lines, bright, params)
     placed: list[PlacedLine | None] = [None] * len(lines)
-    for chosen in _batches(image, lines, params):
+    for look, chosen in _batches(image, lines, params, model):
         some = [lines[index] for index in chosen]
         chains, moved = coarse_bases(image, some, bright, params)
         if params.edge_method is EdgeMethod.INVERSE:
-            fine = inverse_fit(image, chains, moved, bright, params, model)
+            fine = inverse_fit(image, chains, moved, bright, params, look)
         else:
             fine = _match_fit(image, chains, moved, bright, params)
         done = _assemble(image, some, chains, moved, fine)
@@ -139,19 +139,23 @@ def place_all(
 
 
 def _batches(
-    image: EdgeImage, lines: Sequence[Polyline], params: EdgeParams
-) -> Iterator[list[int]]:
-    """Contours for one go: not too many, and those whose profiles leave the image by themselves.
+    image: EdgeImage, lines: Sequence[Polyline], params: EdgeParams, model: ImageModel | None
+) -> Iterator[tuple[ImageModel | None, list[int]]]:
+    """Contours for one go, with the look of their edges.
 
-    Samples that are not there cost a second averaging.
+    Not too many, and those whose profiles leave the image by themselves: samples that are not
+    there cost a second averaging.
     """
     reach = max(params.search_px, FINE_SEARCH_PX) + 2.0 + RIM_REACH_PX + params.search_px
     limit = np.asarray(image.grey.shape) - 1 - reach
-    groups: tuple[list[int], list[int]] = ([], [])
+    groups: dict[tuple[int, bool], list[int]] = {}
     for index, line in enumerate(lines):
         low, high = line.vertices_rc.min(axis=0), line.vertices_rc.max(axis=0)
-        groups[int(np.any(low < reach) or np.any(high > limit))].append(index)
-    for group in groups:
+        leaves = bool(np.any(low < reach) or np.any(high > limit))
+        side = 0 if model is None else model.side(line)
+        groups.setdefault((side, leaves), []).append(index)
+    for (side, _), group in groups.items():
+        look = model if model is None or side == 0 else model.sides[side]
         batch: list[int] = []
         points = 0.0
         for index in group:
@@ -159,10 +163,10 @@ def _batches(
             # A traced line has about 1.3 vertices for each px.
             points += len(lines[index].vertices_rc) / params.step_px
             if points >= BATCH_POINTS:
-                yield batch
+                yield look, batch
                 batch, points = [], 0.0
         if batch:
-            yield batch
+            yield look, batch
 
 
 def _match_fit(
