@@ -70,7 +70,7 @@ class TopologyFault:
     number : int
         Feature (from 1, in the design's order) or region id.
     centre_nm : (float, float)
-        In the design's frame.
+        In the design's frame; of a bridge, half-way between two features.
     area_nm2 : float
         Of the feature in the field, or of the region.
     centre_rc : (float, float)
@@ -265,11 +265,37 @@ class _Field:
         faults = []
         for number, box in enumerate(ndi.find_objects(parts), start=1):
             rows, cols = np.nonzero(parts[box] == number)
-            if len(rows) >= least_area_px:
+            if len(rows) >= least_area_px and not self._bridges(parts, number, box):
                 at = (rows + box[0].start, cols + box[1].start)
                 region = int(self.found[at[0][0], at[1][0]])
-                faults.append(self._placed(Fault.EXTRA, region, at, ([region], []), is_part=True))
+                who: tuple[list[int], list[int]] = ([region], [])
+                faults.append(self._placed(Fault.EXTRA, region, at, who, len(rows), is_part=True))
         return faults
+
+    def _bridges(self, parts: LabelArray, number: int, box: tuple[slice, slice]) -> bool:
+        """Whether a part is what joins two features: that is told already."""
+        reach = self.reach_px() + BORDER_PX
+        grown = tuple(
+            slice(max(0, side.start - int(reach) - 1), side.stop + int(reach) + 1) for side in box
+        )
+        part = parts[grown] == number
+        region = self.found[grown][part][0]
+        near = cv2.distanceTransform((~part).astype(np.uint8), cv2.DIST_L2, 5) <= reach
+        touched = np.unique(self.pieces[grown][near & (self.found[grown] == region)])
+        return int(np.count_nonzero(touched)) > 1
+
+    def bridge_rc(self, region: int, pieces: list[int]) -> tuple[IntArray, ...]:
+        """Pixels of a region half-way between features that it joins, at the broadest bridge."""
+        mask = self.found == region
+        features = np.isin(self.pieces, pieces)
+        nearest = ndi.distance_transform_edt(~features, return_distances=False, return_indices=True)
+        zone = np.where(mask, self.pieces[tuple(nearest)], 0)
+        cut = np.zeros(mask.shape, dtype=bool)
+        cut[1:] |= (zone[1:] != zone[:-1]) & mask[1:] & mask[:-1]
+        cut[:, 1:] |= (zone[:, 1:] != zone[:, :-1]) & mask[:, 1:] & mask[:, :-1]
+        lines, _ = ndi.label(cut, structure=np.ones((3, 3)))
+        sizes = np.bincount(lines.ravel())[1:]
+        return np.nonzero(lines == 1 + int(np.argmax(sizes)) if len(sizes) else mask)
 
     def _without(self, missing: list[int]) -> npt.NDArray[np.uint8]:
         """0 where there is a feature that is not missing: one that is explains nothing."""
@@ -288,8 +314,12 @@ class _Field:
         named = self.found if fault in (Fault.EXTRA, Fault.BRIDGED) else self.pieces
         label = regions[0] if named is self.found else pieces[0]
         features = sorted({int(self.feature_of[piece]) for piece in pieces})
+        at = np.nonzero(named == label)
+        area_px = len(at[0])
+        if fault is Fault.BRIDGED:
+            at = self.bridge_rc(label, pieces)
         number = label if named is self.found else int(self.feature_of[label])
-        return self._placed(fault, number, np.nonzero(named == label), (regions, features))
+        return self._placed(fault, number, at, (regions, features), area_px)
 
     def _placed(
         self,
@@ -297,6 +327,7 @@ class _Field:
         number: int,
         at: tuple[IntArray, ...],
         who: tuple[Sequence[int], Sequence[int]],
+        area_px: int,
         is_part: bool = False,
     ) -> TopologyFault:
         middle = np.array([[at[0].mean() + self.rows[0], at[1].mean()]])
@@ -306,7 +337,7 @@ class _Field:
             fault,
             number,
             (float(centre[0, 0]), float(centre[0, 1])),
-            len(at[0]) * pixel_y * pixel_x * self.registration.place.scale**2,
+            area_px * pixel_y * pixel_x * self.registration.place.scale**2,
             (float(middle[0, 0]), float(middle[0, 1])),
             tuple(who[0]),
             tuple(who[1]),

@@ -139,7 +139,7 @@ def test_missing_extra_bridged_and_broken_features(fakes: ModuleType) -> None:
     assert found[Fault.MISSING].area_nm2 == pytest.approx(3600, rel=0.05)
     assert found[Fault.EXTRA].centre_nm == pytest.approx((400, 60), abs=1.1)
     assert found[Fault.BROKEN].centre_nm == pytest.approx((170, 280), abs=1.1)
-    assert found[Fault.BRIDGED].centre_nm == pytest.approx((85, 150), abs=4)
+    assert found[Fault.BRIDGED].centre_nm == pytest.approx((85, 140), abs=2.1)
     same = check_topology(MeasuredImage.of(fakes.printed(design, truth)), truth, design, 64)
     assert same == []
 
