@@ -52,16 +52,17 @@ def fit_edges(
     if not lines:
         return None
     near = _Near(image, Neighbours(lines), bright, params)
+    chosen = _selection(lines, params.step_px)
+    chains, base = coarse_bases(image, chosen, bright, params)
+    seen = near.stretches(chains, base)
+    whole = near.model(seen, base)
     normal_rc = opposite_sides(lines)
-    if normal_rc is not None:
-        number = np.array([side_of(line, normal_rc) for line in lines])
-        seen = {s: near.bases([lines[i] for i in np.flatnonzero(number == s)]) for s in (1, -1)}
-        if looks_differ(image, *(near.stretches(*at) for at in seen.values())):
-            models = {side: near.model(*at) for side, at in seen.items()}
-            sides = {side: model for side, model in models.items() if model is not None}
-            whole = near.model(*near.bases(lines))
-            return None if whole is None else replace(whole, normal_rc=normal_rc, sides=sides)
-    return near.model(*near.bases(lines))
+    if whole is None or normal_rc is None:
+        return whole
+    side = np.array([side_of(line, normal_rc) for line in chosen])[chains.owner]
+    if not looks_differ(image, seen, side):
+        return whole
+    return replace(whole, normal_rc=normal_rc, sides=near.sides(lines, normal_rc))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +74,33 @@ class _Near:
     bright: bool
     params: EdgeParams
 
-    def bases(self, lines: Sequence[Polyline]) -> tuple[Chains, PointsRC]:
-        """Enough of these edges, coarsely placed."""
-        some = _selection(lines, self.params.step_px)
-        return coarse_bases(self.image, some, self.bright, self.params)
-
     def stretches(self, chains: Chains, base: PointsRC) -> Stretches:
         scanned = scan(self.image, chains, base, self.bright, self.neighbours)
         return Stretches(chains, scanned, _bend(chains, base, self.bright), self.params.step_px)
 
-    def model(self, chains: Chains, base: PointsRC) -> ImageModel | None:
+    def model(self, seen: Stretches, base: PointsRC) -> ImageModel | None:
         """Look of these edges; seen anew where they lie far from the first pass."""
-        model = fit_image_model(self.image, self.stretches(chains, base), self.neighbours)
+        model = fit_image_model(self.image, seen, self.neighbours)
         if model is None or abs(model.offset_px) < FAR_PX:
             return model
+        chains = seen.chains
         moved = base + _outward(model.offset_px, self.bright) * chains.normals_rc(base)
         again = fit_image_model(self.image, self.stretches(chains, moved), self.neighbours)
         if again is None or abs(again.offset_px) > FAR_PX:
             return model
         return replace(again, offset_px=model.offset_px + again.offset_px)
+
+    def sides(self, lines: Sequence[Polyline], normal_rc: FloatArray) -> dict[int, ImageModel]:
+        """Look of either side of straight lines."""
+        found: dict[int, ImageModel] = {}
+        for side in (1, -1):
+            own = [line for line in lines if side_of(line, normal_rc) == side]
+            some = _selection(own, self.params.step_px)
+            chains, base = coarse_bases(self.image, some, self.bright, self.params)
+            model = self.model(self.stretches(chains, base), base)
+            if model is not None:
+                found[side] = model
+        return found
 
 
 def _outward(position_px: float, bright: bool) -> float:

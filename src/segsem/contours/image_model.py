@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage as ndi
 
-from segsem.contours.chains import Chains
+from segsem.contours.chains import Chains, IndexArray
 from segsem.contours.inverse import ImageModel, fit_contours
 from segsem.contours.model_fit import ModelFit, fit_model
 from segsem.contours.profiles import EdgeImage
@@ -96,13 +96,26 @@ def fit_image_model(
     return model
 
 
-def looks_differ(image: EdgeImage, one: Stretches, other: Stretches) -> bool:
-    """Whether the mean profiles of two groups of edges differ by more than levels and a shift."""
+def looks_differ(image: EdgeImage, stretches: Stretches, side: IndexArray) -> bool:
+    """Whether the mean profiles of two sides differ by more than levels and a shift.
+
+    Parameters
+    ----------
+    image : EdgeImage
+        For its noise.
+    stretches : Stretches
+        Edges of both.
+    side : (K,) array of int
+        1 and -1; other points do not count.
+    """
+    grey, known, _ = stretches.scanned.around(np.zeros(len(stretches.chains)))
     means, errors = [], []
-    for seen in (one, other):
-        grey, known, _ = seen.scanned.around(np.zeros(len(seen.chains)))
-        means.append(_robust_mean(grey, known))
-        count = np.maximum(known.sum(axis=0) / DEPENDENT_ROWS, 1.0)
+    for number in (1, -1):
+        rows = side == number
+        if rows.sum() < MIN_POINTS:
+            return False
+        means.append(_robust_mean(grey[rows], known[rows]))
+        count = np.maximum(known[rows].sum(axis=0) / DEPENDENT_ROWS, 1.0)
         errors.append(max(image.noise, 0.3) ** 2 / count)
     seen_both = np.isfinite(means[0]) & np.isfinite(means[1])
     if seen_both.sum() < len(WINDOW_PX) // 2:
