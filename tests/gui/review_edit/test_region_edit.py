@@ -1,23 +1,16 @@
-"""Editing a region of the review by real mouse and keys: brush, corners, prompts, other source."""
+"""Editing a region of the review by real mouse and keys: brush, corners, prompts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-import tifffile
 from qtpy.QtCore import Qt
 
 from napari_segsem._review_edit_layers import CLICKS, CORNERS
 from segsem.core.contour import SOURCE_CODES, Region, ReviewStatus, Source
-from segsem.core.params import ExtractParams, Routing
-from segsem.export.outputs import write_results
 from segsem.export.reviewed import find_lot, open_review
-from segsem.imaging.read import read_image
-from segsem.pipeline import extract
 from segsem.review.decision import Action
 from segsem.review.item import ItemKey
 from segsem.review.redraw import MANUAL_CODE
@@ -28,64 +21,12 @@ NAME = "wafer"
 SAUVOLA_CODE = SOURCE_CODES.index(Source.SAUVOLA)
 
 
-@pytest.fixture
-def lot(tmp_path: Path, pads: np.ndarray) -> Path:
-    """Results of the six pads, Sauvola's; the one at the upper left is said to be SAM2's."""
-    path = tmp_path / "images" / f"{NAME}.tif"
-    path.parent.mkdir()
-    tifffile.imwrite(path, pads)
-    image = replace(read_image(path), pixel_size_nm=(2.5, 2.5), pixel_size_source="user")
-    found = extract(image, None, ExtractParams(routing=Routing.SAUVOLA_ONLY))
-    assert len(found.regions) == 6
-    regions = tuple(
-        _of_sam2(r) if r.mask[65 - r.offset_rc[0] :, 65 - r.offset_rc[1] :][:1, :1].any()
-        and r.offset_rc[0] < 65 and r.offset_rc[1] < 65
-        else replace(r, needs_human=False, confidence=0.5)
-        for r in found.regions
-    )  # fmt: skip
-    write_results(replace(found, regions=regions), tmp_path / "out")
-    return tmp_path / "out"
-
-
-def _of_sam2(region: Region) -> Region:
-    contours = tuple(
-        replace(contour, source_code=np.zeros_like(contour.source_code))
-        for contour in region.contours
-    )
-    # Least sure of all: it is looked at first.
-    return replace(region, source=Source.SAM2, contours=contours, confidence=0.2, needs_human=False)
-
-
-@pytest.fixture
-def panel(dock: Any, lot: Path, until: Any, hand: Any) -> Any:
-    """The panel with the pad at the upper left in sight."""
-    made = dock("Review and export")
-    made.open_results(lot)
-    until(lambda: made.session.review is not None and made.session.review.current is not None)
-    hand.image_name = NAME
-    assert made.session.review.current.source is Source.SAM2
-    return made
-
-
-@pytest.fixture
-def edit(panel: Any) -> Any:
-    return panel.shared.edit
-
-
-@pytest.fixture
-def in_hand(panel: Any, edit: Any, until: Any, hand: Any) -> Any:
-    """Press the key of a tool, and wait until the region lies on the bench."""
-
-    def take(key: Any, modifier: Any = None, tool: str = "") -> None:
-        hand.key(key, modifier)
-        until(lambda: edit.is_active and not edit.is_busy)
-        assert tool in ("", panel.shared.edit_layers.tool)
-
-    return take
-
-
 def now(panel: Any) -> Region:
     return panel.session.review.current
+
+
+def look_at(panel: Any, region_id: int) -> None:
+    panel.desk.choose(ItemKey(NAME, region_id))
 
 
 def area(panel: Any) -> int:
@@ -97,27 +38,27 @@ def decided(panel: Any) -> Any:
     return lot.review.standing(lot.current)
 
 
-def stroke(panel: Any, hand: Any, edit: Any, until: Any, path: Any, modifier: Any = None) -> None:
-    """Draw, and wait until what it made is drawn."""
-    before = edit.draft.region
-    hand.drag(*path, modifier)
-    until(lambda: not edit.is_busy and edit.draft.region is not before)
-
-
 def on_disk(lot: Path) -> Any:
     review = open_review(find_lot([lot]))
     return {key: review.standing(key) for key in review.items}
 
 
 def test_the_brush_and_done_are_an_edit_on_record_with_a_manual_stretch(
-    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, lot: Path, viewer: Any
+    panel: Any,
+    hand: Any,
+    edit: Any,
+    until: Any,
+    in_hand: Any,
+    stroke: Any,
+    edit_lot: Path,
+    viewer: Any,
 ) -> None:
     whole, number = area(panel), panel.desk.lot.current.region_id
     in_hand(Qt.Key.Key_E, tool="brush")
     assert viewer.layers.selection.active is viewer.layers[CLICKS]
     assert panel.edit_box.tools["brush"].isChecked()
     # A bump of 12 px beyond the right edge, which lies at column 89.5; a pad never ends there.
-    stroke(panel, hand, edit, until, ((65, 80), (65, 98)))
+    stroke((65, 80), (65, 98))
     assert not decided(panel).decision
     assert edit.draft.region.area_px > whole + 80
     hand.key(Qt.Key.Key_Return)
@@ -132,7 +73,7 @@ def test_the_brush_and_done_are_an_edit_on_record_with_a_manual_stretch(
     assert set(codes[points[:, 1] > 92]) == {MANUAL_CODE}
     assert set(codes[points[:, 1] < 60]) == {SOURCE_CODES.index(Source.SAM2)}
     assert len(viewer.layers["SegSEM contours: Manual"].data) > 5
-    standing = on_disk(lot)[ItemKey(NAME, number)]
+    standing = on_disk(edit_lot)[ItemKey(NAME, number)]
     assert standing.decision.action is Action.EDIT
     np.testing.assert_array_equal(
         standing.replacement.contours[0].vertices_rc, region.contours[0].vertices_rc
@@ -145,11 +86,11 @@ def test_the_brush_and_done_are_an_edit_on_record_with_a_manual_stretch(
 
 
 def test_strokes_are_steps_of_undo_and_escape_leaves_the_region(
-    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, lot: Path
+    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, stroke: Any, edit_lot: Path
 ) -> None:
     whole = area(panel)
     in_hand(Qt.Key.Key_D, SHIFT, "eraser")
-    stroke(panel, hand, edit, until, ((45, 30), (45, 100)))
+    stroke((45, 30), (45, 100))
     bitten = edit.draft.region.area_px
     assert bitten < whole - 200
     hand.key(Qt.Key.Key_Z, CTRL)
@@ -158,17 +99,17 @@ def test_strokes_are_steps_of_undo_and_escape_leaves_the_region(
     assert edit.draft.region.area_px == bitten
     # The brush with Ctrl erases as well, and everything can be had again.
     hand.key(Qt.Key.Key_D)
-    stroke(panel, hand, edit, until, ((80, 30), (80, 100)), CTRL)
+    stroke((80, 30), (80, 100), CTRL)
     assert edit.draft.region.area_px < bitten - 200
     hand.key(Qt.Key.Key_Escape)
     assert not edit.is_active
     assert area(panel) == whole
-    assert all(standing.decision is None for standing in on_disk(lot).values())
+    assert all(standing.decision is None for standing in on_disk(edit_lot).values())
     assert "left as it was" in panel.footer.text()
 
 
 def test_nothing_is_decided_and_nobody_leaves_while_a_region_is_edited(
-    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, lot: Path
+    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, stroke: Any, edit_lot: Path
 ) -> None:
     key = panel.desk.lot.current
     in_hand(Qt.Key.Key_E)
@@ -179,17 +120,17 @@ def test_nothing_is_decided_and_nobody_leaves_while_a_region_is_edited(
     panel.desk.choose(other)
     assert panel.desk.lot.current == key
     assert edit.is_active
-    assert all(standing.decision is None for standing in on_disk(lot).values())
+    assert all(standing.decision is None for standing in on_disk(edit_lot).values())
     # Without a change Enter decides nothing.
     hand.key(Qt.Key.Key_Return)
     assert not edit.is_active
     assert decided(panel).decision is None
     hand.key(Qt.Key.Key_A)
-    assert on_disk(lot)[key].status is ReviewStatus.ACCEPTED
+    assert on_disk(edit_lot)[key].status is ReviewStatus.ACCEPTED
 
 
 def test_a_corner_is_dragged_and_the_outline_follows_up_to_the_next(
-    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, viewer: Any
+    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, stroke: Any, viewer: Any
 ) -> None:
     old = now(panel)
     in_hand(Qt.Key.Key_C, tool="corners")
@@ -225,7 +166,9 @@ def test_a_corner_is_dragged_and_the_outline_follows_up_to_the_next(
     assert area(panel) > old.area_px + 30
 
 
-def test_snap_and_growth_by_key(panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any) -> None:
+def test_snap_and_growth_by_key(
+    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, stroke: Any
+) -> None:
     def lowest() -> float:
         points = edit.draft.region.contours[0].vertices_rc
         middle = (points[:, 1] > 55) & (points[:, 1] < 75) & (points[:, 0] > 65)
@@ -243,12 +186,12 @@ def test_snap_and_growth_by_key(panel: Any, hand: Any, edit: Any, until: Any, in
 
 
 def test_a_click_has_the_model_see_the_region_anew(
-    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, viewer: Any
+    panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, stroke: Any, viewer: Any
 ) -> None:
     # The model of these tests sees the bright part under a click: here the pad to the right.
     whole = area(panel)
     in_hand(Qt.Key.Key_E)
-    stroke(panel, hand, edit, until, ((65, 80), (65, 98)))
+    stroke((65, 80), (65, 98))
     hand.key(Qt.Key.Key_Q)
     assert panel.shared.edit_layers.tool == "prompt"
     before = edit.draft.region
