@@ -40,3 +40,12 @@ def ask_report_file(parent: QWidget) -> Path | None:
     if not name:
         return None
     return Path(name) if Path(name).suffix else Path(f"{name}.html")
+
+
+def ask_table_file(parent: QWidget) -> Path | None:
+    """Ask for the file of a table; None if the dialog is left."""
+    title = "Write the numbers into this file"
+    name, _ = QFileDialog.getSaveFileName(parent, title, "regions.csv", "CSV (*.csv)")
+    if not name:
+        return None
+    return Path(name) if Path(name).suffix else Path(f"{name}.csv")

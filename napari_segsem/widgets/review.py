@@ -30,6 +30,7 @@ from napari_segsem.widgets.gates_box import GatesBox
 from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.line_scan_plot import LineScanPlot
+from napari_segsem.widgets.numbers_box import NumbersBox
 from napari_segsem.widgets.panel import Panel
 from napari_segsem.widgets.parts import arrow, button, column, fold, follow, row, text_label
 from napari_segsem.widgets.queue_filter import QueueFilterBox
@@ -77,6 +78,7 @@ class ReviewPanel(Panel):
         self.scan_plot = LineScanPlot()
         self._scans = ScanFinder()
         self.batch_box = BatchBox(self.desk)
+        self.numbers_box = NumbersBox(self.shared)
         self.gates_box = GatesBox(self.desk)
         self.export_box = ExportBox(self.shared)
         self.reviewer = QLineEdit()
@@ -120,6 +122,9 @@ class ReviewPanel(Panel):
             (self.left, 0),
             (self.scan_fold, 0),
             (self.batch_fold, 0),
+        )
+        self.numbers_page = self.pages.add(
+            "Numbers", "Sizes, widths, errors and roughness of regions", (self.numbers_box, 1)
         )
         self.gates_page = self.pages.add(
             "Quality", "May the images and the lot be signed?", (self.gates_box, 1)
@@ -191,6 +196,7 @@ class ReviewPanel(Panel):
         self.pages.currentChanged.connect(self._show_page)
         self.destroyed.connect(_Closes(self.thumbnails.close))
         self.destroyed.connect(_Closes(self.gates_box.gates.close))
+        self.destroyed.connect(_Closes(self.numbers_box.measures.close))
         self.destroyed.connect(_Forget(self.viewer.mouse_move_callbacks, self._on_mouse_move))
 
     def _show_lot(self) -> None:
@@ -270,6 +276,7 @@ class ReviewPanel(Panel):
         """Work out what a page shows only while somebody looks at it."""
         page = self.pages.currentWidget()
         self.gates_box.want(page is self.gates_page)
+        self.numbers_box.want(page is self.numbers_page)
 
     def _filter(self, wanted: Any) -> None:
         if self.desk.lot is not None:
