@@ -194,8 +194,13 @@ class NumbersTable(QTableView):
         if row is None:
             self.clearSelection()
             return
+        # Columns stay where they are.
+        bar = self.horizontalScrollBar()
+        at = 0 if bar is None else bar.value()
         self.selectRow(row)
         self.scrollTo(self.rows.index(row, NUMBER))
+        if bar is not None:
+            bar.setValue(at)
 
     def _sort(self, column: int, order: Qt.SortOrder) -> None:
         at = self.currentIndex()
