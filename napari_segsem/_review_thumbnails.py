@@ -23,11 +23,11 @@ from segsem.core.appearance import SOURCE_STYLES, LineStyle
 from segsem.core.contour import Region, Source
 from segsem.core.coordinates import rc_to_enlarged_rc, rc_to_xy_px
 from segsem.core.exceptions import InputError
-from segsem.core.types import BoxRC
 from segsem.export.dashes import split_into_dashes
 from segsem.export.lines import draw_lines
 from segsem.imaging.normalise import normalise
 from segsem.imaging.read import read_image
+from segsem.review.facts import BoxRC
 from segsem.review.item import ItemKey
 from segsem.review.outline import Outline, outline_of
 
