@@ -66,7 +66,7 @@ class FakeExtract:
         self.needs_human = False
 
     def __call__(
-        self, image: SEMImage, predictor: Any, params: ExtractParams
+        self, image: SEMImage, predictor: Any, params: ExtractParams, design: Any = None
     ) -> Generator[Progress, None, Extraction]:
         self.seen.append(image.name)
         yield Progress(1, 2, "half way")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from segsem.cli.design_options import DesignOptions
 from segsem.cli.progress_bar import shown
 from segsem.core.exceptions import UsageError
 
@@ -42,7 +41,9 @@ def measure(
     layer: Annotated[str | None, typer.Option(metavar="L/D", help="Its layer.")] = None,
     near: Annotated[
         str | None,
-        typer.Option(metavar="X,Y", help="Where in the design (nm) the images' centre lies."),
+        typer.Option(
+            "--near", "--at", metavar="X,Y", help="Where in the design (nm) the centre lies."
+        ),
     ] = None,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Try quarter turns of the design as well.")
@@ -66,19 +67,21 @@ def measure(
 ) -> None:
     """Measure CD, EPE, LER and LWR of results.
 
-    Writes cd.csv and roughness.csv; with a design epe.csv, topology.csv and registration.json;
-    with gauges gauges.csv. Outward is positive. Exit codes: 0 all is well, 2 usage, 3 bad input.
+    Writes cd.csv and roughness.csv; with a design epe.csv, topology.csv, registration.json, and a
+    map and a histogram of each image's EPE in figures; with gauges gauges.csv. Outward is
+    positive. Exit codes: 0 all is well, 2 usage, 3 bad input.
     """
-    _check(design, {"--cell": cell, "--layer": layer, "--near": near}, average, rotate, fit_scale)
+    if average and design is None:
+        msg = "Expected --design FILE beside --average, but got none"
+        raise UsageError(msg)
+    drawn = DesignOptions(design, cell, layer, near, rotate, fit_scale).read()
     folders = _folders(results)
     work: Any = importlib.import_module("segsem.metrology.measure")
     options: Any = importlib.import_module("segsem.layout.register")
     job = work.MeasureJob(
         gauges=() if gauges is None else tuple(_module("gauge_csv").read_gauges(gauges)),
-        design=None if design is None else _design(design, cell, layer),
-        register=options.RegisterOptions(
-            quarter_turns=rotate, fit_scale=fit_scale, near_nm=_point(near)
-        ),
+        design=None if drawn is None else drawn.design,
+        register=options.RegisterOptions() if drawn is None else drawn.options,
         reach_nm=reach,
         offset=None if offset is None else _module("offset_files").read_offset(offset),
         offset_layer=offset_layer,
@@ -88,8 +91,9 @@ def measure(
     importlib.import_module("segsem.batch").check_writable(target)
     measures = shown(work.measure_images(_as_decided(folders), job, len(folders)))
     written = _module("tables").write_tables(target, measures)
-    if design is not None:
-        written.append(_write_registrations(target, measures, design, cell, layer))
+    if drawn is not None:
+        written.append(_write_registrations(target, measures, drawn.record))
+        written += _module("epe_figures").write_figures(target, measures)
     for one in measures.images:
         for warning in (*one.warnings, *_roughness_warnings(one)):
             typer.echo(f"warning: {warning}", err=True)
@@ -131,18 +135,6 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"segsem.metrology.{name}")
 
 
-def _check(
-    design: Path | None, needing: dict[str, str | None], average: bool, *flags: bool
-) -> None:
-    given = [name for name, value in needing.items() if value is not None]
-    if average:
-        given.append("--average")
-    if design is None and (given or any(flags)):
-        what = given[0] if given else "--rotate or --fit-scale"
-        msg = f"Expected --design FILE beside {what}, but got none"
-        raise UsageError(msg)
-
-
 def _as_decided(folders: list[Path]) -> Iterator[Any]:
     """Read results with what the review's journal says of them."""
     reviewed: Any = importlib.import_module("segsem.export.reviewed")
@@ -157,34 +149,10 @@ def _folders(results: list[Path]) -> list[Path]:
     return [folder for root in results for folder in find(root)]
 
 
-def _design(path: Path, cell: str | None, layer: str | None) -> Any:
-    layout = importlib.import_module("segsem.layout.read").read_layout(path, cell)
-    polygons = layout.polygons(layer)
-    return importlib.import_module("segsem.layout.design").Design.from_polygons(polygons)
-
-
-def _point(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        x, y = (float(word) for word in text.split(","))
-    except ValueError as error:
-        msg = f"Expected --near X,Y in nm, but got {text!r}"
-        raise UsageError(msg) from error
-    if not (math.isfinite(x) and math.isfinite(y)):
-        msg = f"Expected --near X,Y in nm, but got {text!r}"
-        raise UsageError(msg)
-    return x, y
-
-
-def _write_registrations(
-    out: Path, measures: Any, design: Path, cell: str | None, layer: str | None
-) -> Path:
+def _write_registrations(out: Path, measures: Any, record: dict[str, Any]) -> Path:
     found = {
         one.image_id: one.registration for one in measures.images if one.registration is not None
     }
-    digest = hashlib.sha256(design.read_bytes()).hexdigest()
-    record = {"file": design.name, "sha256": digest, "cell": cell, "layer": layer}
     write = importlib.import_module("segsem.layout.registration_json").write_registrations
     write(out / DESIGN_FILE, found, record)
     return out / DESIGN_FILE

@@ -104,8 +104,8 @@ def register(
     coarse = _coarse(design, field, width if np.isfinite(width) else min(field.size_nm), options)
     if coarse is None:
         msg = (
-            "Expected features with edges in image and design to lay one on the other, but one of "
-            "them shows none: choose another --layer, or check the extraction"
+            "Expected an image that lies on the design, but one of them shows none or too few "
+            "edges to tell: check --cell, --layer and the pixel size, or the extraction"
         )
         raise InputError(msg)
     outline = box_outline_rc((top, 0, bottom, mask.shape[1]))
