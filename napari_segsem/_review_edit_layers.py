@@ -80,8 +80,9 @@ class EditLayers:
             self._offer_corners()
         else:
             self.toolbox.take(tool)
-        self._activate()
+        # What is hidden takes no tool.
         self._edit.changed.emit()
+        self._activate()
         self._edit.tell(HINTS[tool])
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ from napari_segsem._review import Review
 from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._session import Session
 from segsem.core.appearance import SOURCE_STYLES
-from segsem.core.contour import Region, ReviewStatus, Source
+from segsem.core.contour import SOURCE_CODES, Region, ReviewStatus, Source
 from segsem.core.extraction import Extraction
 
 LINES_PER_VIEW = 330.0
@@ -352,7 +352,11 @@ def confidence_text(region: Region) -> str:
 
 def source_text(region: Region) -> str:
     """Name the method or methods that a region stands on."""
-    return "SAM2 + Sauvola" if region.source is Source.MIXED else SOURCE_STYLES[region.source].label
+    if region.source is not Source.MIXED:
+        return SOURCE_STYLES[region.source].label
+    codes = {int(code) for contour in region.contours for code in np.unique(contour.source_code)}
+    named = [SOURCE_STYLES[SOURCE_CODES[code]].label for code in sorted(codes)]
+    return " + ".join(named) or "SAM2 + Sauvola"
 
 
 def why_text(region: Region) -> str:

@@ -14,7 +14,7 @@ from napari_segsem.widgets.parts import follow, row, text_label
 
 START = (
     ("edit", "Edit"),
-    ("switch_source", "Other source"),
+    ("switch_source", "Switch"),
     ("before_after", "Before"),
     ("to_training_set", "To training"),
 )
@@ -95,7 +95,7 @@ class EditBox(QWidget):
         for name, made in self.start.items():
             made.setEnabled(region is not None and not edit.is_opening)
             if name == "switch_source":
-                made.setText("Switching…" if self._switching.is_busy else "Other source")
+                made.setText("Switching…" if self._switching.is_busy else "Switch")
         self.start["edit"].setText("Preparing…" if edit.is_opening else "Edit")
         for made in self._before_buttons:
             made.setChecked(self._review_layers.shows_before)

@@ -133,8 +133,10 @@ def test_a_corner_is_dragged_and_the_outline_follows_up_to_the_next(
     panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, stroke: Any, viewer: Any
 ) -> None:
     old = now(panel)
+    in_hand(Qt.Key.Key_E, tool="brush")
     in_hand(Qt.Key.Key_C, tool="corners")
     layer = viewer.layers[CORNERS]
+    assert layer.mode == "direct"
     assert viewer.layers.selection.active is layer
     assert len(layer.data) == 1
     assert 4 <= len(layer.data[0]) <= 24
