@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class ExtractionRun:
         self._task: ChildTask | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.error: str | None = None
+        self.more_arguments: Callable[[Document], list[str]] = _none
+        """Further options of the command line for an image: its design."""
 
     @property
     def is_running(self) -> bool:
@@ -48,7 +51,8 @@ class ExtractionRun:
         self.error = None
         self._folder = tempfile.TemporaryDirectory(prefix="segsem-")
         folder = Path(self._folder.name)
-        child = Child(arguments(document, folder, routing, self._session.model))
+        command = arguments(document, folder, routing, self._session.model)
+        child = Child([*command, *self.more_arguments(document)])
         self._task = ChildTask(
             child,
             self._on_event,
@@ -95,6 +99,10 @@ class ExtractionRun:
             self._folder.cleanup()
             self._folder = None
         self.changed.emit()
+
+
+def _none(_document: Document) -> list[str]:
+    return []
 
 
 def arguments(document: Document, folder: Path, routing: Routing, model: str) -> list[str]:

@@ -15,6 +15,8 @@ from napari_segsem._actions_finetune import finetune_actions
 from napari_segsem._actions_review import edit_actions
 from napari_segsem._actions_series import series_actions
 from napari_segsem._correct import Correct
+from napari_segsem._design import DesignDesk
+from napari_segsem._design_layers import DesignLayers
 from napari_segsem._extraction import ExtractionRun
 from napari_segsem._finetune import FineTuning
 from napari_segsem._finetune_layers import FinetuneLayers
@@ -56,6 +58,8 @@ class Shared:
             self.session, run_in_background, lambda: self.review_layers.go_to_current()
         )
         self.extraction = ExtractionRun(self.session, self.desk)
+        self.design = DesignDesk(self.session, run_in_background)
+        self.extraction.more_arguments = self.design.arguments
         self.model_choice = ModelChoice(self.session, workplace, run_in_background)
         self.tuning = FineTuning(self.session, workplace, self.model_choice, run_in_background)
         self.toolbox = Toolbox()
@@ -113,6 +117,9 @@ class Shared:
             self.review_layers,
             pen,
         )
+        self.design_layers = DesignLayers(
+            viewer, self.session, self.design, partial(self._adopt, self.review_keys)
+        )
         self.finetune_layers = FinetuneLayers(viewer, self.session, partial(self._adopt, self.keys))
         self.memory = Memory(Pause(WAIT_MS))
         self.restorer = Restorer(
@@ -124,6 +131,8 @@ class Shared:
     def close(self) -> None:
         """End the child processes and let go of the viewer."""
         self.extraction.cancel()
+        self.design.close()
+        self.design_layers.close()
         self.tuning.close()
         self.restorer.close()
         self.thumbnails.close()

@@ -6,7 +6,8 @@ from napari.utils import progress
 from qtpy.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
 from napari_segsem._sessions import Shared
-from napari_segsem.widgets.parts import button, follow, row, text_label
+from napari_segsem.widgets.design_box import DesignBox
+from napari_segsem.widgets.parts import button, fold, follow, row, text_label
 from segsem.core.params import Routing
 
 METHODS = {
@@ -45,6 +46,9 @@ class ExtractBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.extract_button, self._working, self.step_label, self.error_label):
             layout.addWidget(widget)
+        self.design_box = DesignBox(shared)
+        self.design_fold = fold("Design", self.design_box)
+        layout.addWidget(self.design_fold)
         follow(self, self._run.changed, self.show_state)
         follow(self, self._run.progressed, self._show_progress)
         follow(self, shared.session.review_changed, self.show_state)

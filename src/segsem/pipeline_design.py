@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,24 @@ import numpy as np
 from segsem.core.contour import Region
 from segsem.core.coordinates import box_outline_rc
 from segsem.core.exceptions import CalibrationError, InputError
-from segsem.core.types import LabelArray
+from segsem.core.extraction import Extraction
+from segsem.core.params import SauvolaParams, Tone
+from segsem.core.types import LabelArray, PointsRC
 from segsem.imaging.image import SEMImage
 from segsem.layout.design import Design
 from segsem.layout.design_job import DesignJob, distrust
+from segsem.layout.design_lines import design_lines
 from segsem.layout.design_prompts import design_prompts
 from segsem.layout.raster import design_labels
 from segsem.layout.register import register
 from segsem.layout.registration import Registration
 from segsem.layout.registration_json import FRAME_NOTE, registration_record
 from segsem.metrology.design_topology import Fault, TopologyFault, compare_labels
-from segsem.segmentation.candidates import Candidates
+from segsem.segmentation.candidates import Candidates, find_candidates
 from segsem.segmentation.expected import Expected
 from segsem.segmentation.prompts import FOREGROUND, Prompts
 from segsem.segmentation.questions import Question
+from segsem.segmentation.segment import see
 
 SLIVER_PX = 64
 """Features of which less lies in the field may be found or not."""
@@ -168,6 +172,74 @@ class DesignGuide:
         whole = np.zeros(self._image.shape, dtype=np.int32)
         whole[slice(*self._image.valid_rows)] = labels
         return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where an image lies in a design.
+
+    Attributes
+    ----------
+    registration : Registration or None
+        None where nothing could be compared.
+    reason : str or None
+        Why it is not to be relied on; None where it is.
+    lines_rc : list of (K, 2) arrays
+        The design in the image, (row, column) in px.
+    """
+
+    registration: Registration | None
+    reason: str | None
+    lines_rc: list[PointsRC]
+
+
+def locate_image(job: DesignJob, image: SEMImage, known: Extraction | None = None) -> Located:
+    """Lay an image on a design without extracting it.
+
+    Parameters
+    ----------
+    job : DesignJob
+    image : SEMImage
+    known : Extraction, optional
+        What was found in it already: better than what the threshold shows.
+
+    Raises
+    ------
+    CalibrationError
+        If the image's pixel size is unknown.
+    """
+    if image.pixel_size_nm is None:
+        msg = f"{image.name}: expected a pixel size to lay the image on the design: give it first"
+        raise CalibrationError(msg)
+    contours = None
+    if known is not None and known.regions:
+        labels = known.labels()
+        contours = [c for region in known.regions for c in region.contours if len(c) > 1]
+    else:
+        labels = _thresholded(image)
+    try:
+        found = register(
+            job.design,
+            labels > 0,
+            image.pixel_size_nm,
+            contours=contours,
+            valid_rows=image.valid_rows,
+            options=job.options,
+        )
+    except InputError as error:
+        return Located(None, str(error), [])
+    reason = distrust(found, job.options.near_nm is not None)
+    return Located(found, reason, design_lines(job.design, found))
+
+
+def _thresholded(image: SEMImage) -> LabelArray:
+    tone = image.metadata.get("tone")
+    seen = see(image, Tone(tone) if tone in (Tone.BRIGHT, Tone.DARK) else Tone.AUTO)
+    labels = np.zeros(image.shape, dtype=np.int32)
+    if seen.scale is not None:
+        candidates = find_candidates(seen.edges.grey, seen.edges.noise, seen.scale, SauvolaParams())
+        labels[slice(*image.valid_rows)] = candidates.labels
+    return labels
 
 
 def counted_faults(provenance: Mapping[str, Any]) -> dict[str, int] | None:

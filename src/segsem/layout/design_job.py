@@ -11,6 +11,7 @@ import numpy as np
 
 from segsem.core.exceptions import InputError
 from segsem.layout.design import Design
+from segsem.layout.layout import Layout
 from segsem.layout.read import read_layout
 from segsem.layout.register import RegisterOptions
 from segsem.layout.registration import Registration, Verdict
@@ -67,17 +68,22 @@ class DesignJob:
             If the file is not there, no layout or damaged, has no such cell or layer, or the
             layer covers no area.
         """
-        path = Path(path)
-        layout = read_layout(path, cell)
+        return cls.of(read_layout(path, cell), layer, options)
+
+    @classmethod
+    def of(
+        cls, layout: Layout, layer: str | None = None, options: RegisterOptions | None = None
+    ) -> DesignJob:
+        """Take one layer of a layout that was read; see `read`."""
         number, datatype = layout.find_layer(layer)
         design = Design.from_polygons(layout.polygons_by_layer[number, datatype])
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = hashlib.sha256(layout.path.read_bytes()).hexdigest()
         except OSError as error:
-            msg = f"Cannot read {path}: {error.strerror or error}"
+            msg = f"Cannot read {layout.path}: {error.strerror or error}"
             raise InputError(msg) from error
         record = {
-            "file": path.name,
+            "file": layout.path.name,
             "sha256": digest,
             "cell": layout.cell,
             "layer": f"{number}/{datatype}",

@@ -90,7 +90,7 @@ def draw_map(one: ImageMeasures, epe: DesignEPE) -> Image.Image:
     canvas.paste(_FEATURE, (0, 0), inside)
     draw = ImageDraw.Draw(canvas)
     limit = colour_limit_nm(epe.straight())
-    radius = max(1.0, 0.9 * scale)
+    radius = max(1.6, 1.6 * scale)
     for index in np.flatnonzero(epe.inside).tolist():
         row, col = (epe.points_rc[index] + 0.5) * scale
         if not (0 <= row < size[1]):
@@ -161,7 +161,7 @@ def draw_histogram(one: ImageMeasures, epe: DesignEPE) -> Image.Image:
     edges = bin_edges_nm(limit)
     counts, _ = np.histogram(np.clip(values, -limit, limit), edges)
     share = 100 * counts / len(values)
-    left, right, base, top = 60, width - 20, height - 50, 40
+    left, right, base, top = 60, width - 20, height - 50, 60
     high = nice_above(float(share.max()))
 
     def x_of(value: float) -> float:
