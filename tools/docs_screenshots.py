@@ -30,7 +30,7 @@ from napari_segsem import _samples
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 LOOKS = (("1280x800", "dark"), ("1920x1080", "light"))
 SAMPLE = "contacts"
-COLORS = 128
+COLORS = 200
 """Of the palette that pictures are reduced to: a repository keeps them for ever."""
 
 GREY_STEP, GREY_SPREAD = 20, 6
@@ -156,7 +156,12 @@ def make_small(path: Path) -> None:
     is_grey = np.ptp(colors, axis=2) <= GREY_SPREAD
     greys = np.rint(colors.mean(axis=2) / GREY_STEP) * GREY_STEP
     colors[is_grey] = np.minimum(greys, 255).astype(np.int32)[is_grey][:, None]
-    small = Image.fromarray(colors.astype(np.uint8)).quantize(COLORS, dither=Image.Dither.NONE)
+    small = Image.fromarray(colors.astype(np.uint8)).quantize(
+        # A line of few pixels keeps its colour: a legend has to agree with what it explains.
+        COLORS,
+        method=Image.Quantize.MAXCOVERAGE,
+        dither=Image.Dither.NONE,
+    )
     small.save(path, optimize=True)
 
 
