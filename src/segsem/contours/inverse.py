@@ -130,9 +130,11 @@ class Matcher:
         parts = model.edge.parts(WINDOW_PX)
         slope = model.edge.parts_slope(WINDOW_PX)
         whole_slope = slope @ model.edge.heights + np.gradient(model.left, WINDOW_PX)
-        #: Columns: the three parts, and what a shift by one px to the right adds.
-        self.design = np.column_stack([parts, -whole_slope])
-        self.heights = np.append(model.edge.heights, 0.0)
+        #: Columns: the three parts, a ramp on either side, what a shift by 1 px to the right adds.
+        reach = WINDOW_PX[-1]
+        ramps = [np.minimum(WINDOW_PX, 0.0) / reach, np.maximum(WINDOW_PX, 0.0) / reach]
+        self.design = np.column_stack([parts, *ramps, -whole_slope])
+        self.heights = np.append(model.edge.heights, [0.0, 0.0, 0.0])
         #: Without what is left, edges that the model does not fit pull levels and shifts apart.
         self.expected = (parts @ model.edge.heights + model.left).astype(np.float32)
         self.weight = model.weight
@@ -141,23 +143,32 @@ class Matcher:
         self._products = products.reshape(len(WINDOW_PX), -1)
         self.contrast = max(float(np.ptp(model.edge.profile(WINDOW_PX))), 1e-6)
         # How the shift's column grows with each of the parts.
-        own = self._weighted[:, 3]
-        self.of_parts = (own @ -slope) / max(float(own @ self.design[:, 3]), 1e-12)
+        own = self._weighted[:, -1]
+        of_parts = (own @ -slope) / max(float(own @ self.design[:, -1]), 1e-12)
+        self.of_levels = np.append(of_parts, [0.0, 0.0])
 
     def moments(self, grey: FloatImage, known: MaskArray) -> FloatArray:
-        """Weighted products (K, 4) of the profiles' difference from the model with the design."""
+        """Weighted products (K, C) of the profiles' difference from the model with the design."""
         difference = grey - self.expected
         difference *= known
         return np.asarray(difference @ self._weighted.astype(np.float32), dtype=np.float64)
 
     def gram(self, known: MaskArray) -> FloatArray:
-        """Weighted products (K, 4, 4) of the design with itself, where known."""
+        """Weighted products (K, C, C) of the design with itself, where known."""
+        columns = self.design.shape[1]
+        return self._where_known(known, self._products).reshape(-1, columns, columns)
+
+    def of_shift(self, known: MaskArray) -> FloatArray:
+        """Last rows (K, C) of `gram`: of the shift."""
+        return self._where_known(known, self._weighted * self.design[:, -1:])
+
+    def _where_known(self, known: MaskArray, products: FloatArray) -> FloatArray:
         # Few edges have another one near: most rows are alike.
-        gram = np.empty((len(known), self._products.shape[1]))
+        sums = np.empty((len(known), products.shape[1]))
         whole = known.all(axis=1)
-        gram[whole] = self._products.sum(axis=0)
-        gram[~whole] = known[~whole] @ self._products
-        return gram.reshape(-1, 4, 4)
+        sums[whole] = products.sum(axis=0)
+        sums[~whole] = known[~whole].astype(np.float32) @ products.astype(np.float32)
+        return sums
 
 
 def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) -> InverseFit:
@@ -180,13 +191,12 @@ def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) 
     levels_of = _Levels(matcher, stretches)
     for last in _rounds():
         grey, known, rest = scanned.around(course)
-        moments, gram = matcher.moments(grey, known), matcher.gram(known)
-        # What is masked hardly changes between rounds.
-        levels = levels_of(moments, gram)
-        gain = 1 + levels @ matcher.of_parts
+        moments, of_shift = matcher.moments(grey, known), matcher.of_shift(known)
+        levels = levels_of(moments, known)
+        gain = 1 + levels @ matcher.of_levels
         used = np.where(gain > MIN_SHOWN, gain, 1.0)
-        energy = gram[:, 3, 3] * used**2
-        moved = (moments[:, 3] - np.einsum("kj,kj->k", gram[:, 3, :3], levels)) * used
+        energy = of_shift[:, -1] * used**2
+        moved = (moments[:, -1] - np.einsum("kj,kj->k", of_shift[:, :-1], levels)) * used
         seen = course - rest
         seen += np.divide(moved, energy, out=np.zeros_like(moved), where=energy > 0)
         lost = (gain < MIN_SHOWN) | (gain * np.sqrt(levels_of.precision) < MIN_SIGNIFICANCE)
@@ -279,23 +289,23 @@ class _Levels:
         self._rows = np.minimum(whole, chains.counts)[self._blocks.chains.owner] * step
         self._inverse: FloatArray | None = None
 
-    def __call__(self, moments: FloatArray, gram: FloatArray) -> FloatArray:
-        """Differences (K, 3) of the levels from the model's; `gram` counts the first time."""
-        if self._inverse is None:
-            self._inverse = self._prepare(gram)
+    def __call__(self, moments: FloatArray, known: MaskArray) -> FloatArray:
+        """Differences (K, 5) of the levels and ramps from the model's."""
+        if self._inverse is None:  # what is masked hardly changes between rounds
+            self._inverse = self._prepare(self._matcher.gram(known))
         mean = self._mean(moments)
-        return self._blocks.spread(np.einsum("kij,kj->ki", self._inverse[:, :3], mean))
+        return self._blocks.spread(np.einsum("kij,kj->ki", self._inverse[:, :-1], mean))
 
     def _prepare(self, gram: FloatArray) -> FloatArray:
-        mean = self._mean(gram.reshape(len(gram), -1)).reshape(-1, 4, 4)
+        mean = self._mean(gram.reshape(len(gram), -1)).reshape(-1, *gram.shape[1:])
         contrast = self._matcher.contrast
-        scale = np.array([contrast, contrast, 1.0]) * LEVEL_SPREAD
-        prior = np.zeros((len(mean), 4, 4))
-        prior[:, np.arange(3), np.arange(3)] = 1.0 / scale**2 / self._rows[:, None]
-        prior[:, 3, 3] = 1e-9
+        scale = np.array([contrast, contrast, 1.0, contrast, contrast]) * LEVEL_SPREAD
+        prior = np.zeros_like(mean)
+        prior[:, np.arange(5), np.arange(5)] = 1.0 / scale**2 / self._rows[:, None]
+        prior[:, -1, -1] = 1e-9
         inverse = np.linalg.inv(mean + prior)
-        alone = 1.0 / np.maximum(mean[:, 3, 3] + prior[:, 3, 3], 1e-12)
-        shared = np.clip((inverse[:, 3, 3] - alone) / self._rows, 0.0, 1.0)
+        alone = 1.0 / np.maximum(mean[:, -1, -1] + prior[:, -1, -1], 1e-12)
+        shared = np.clip((inverse[:, -1, -1] - alone) / self._rows, 0.0, 1.0)
         self.shared_px2 = self._blocks.spread(shared)
         precision = _contrast_precision(self._matcher, mean, self._rows)
         self.precision = self._blocks.spread(precision)
@@ -318,7 +328,7 @@ def _contrast_precision(matcher: Matcher, gram: FloatArray, rows: FloatArray) ->
     """Information on a common factor of the difference of the model from its mean."""
     h = matcher.heights
     total = np.einsum("i,kij,j->k", h, gram, h)
-    flat = np.array([1.0, 1.0, 0.0, 0.0])
+    flat = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
     across = np.einsum("i,kij,j->k", h, gram, flat)
     weight = np.einsum("i,kij,j->k", flat, gram, flat)
     mean: FloatArray = np.zeros(len(gram))
