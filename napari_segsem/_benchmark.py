@@ -27,6 +27,7 @@ from segsem.project import default_folder as work
 ROLES = ("ours", "control")
 PARTS = ("outline", "script", "repeat", "regions", "training")
 PATIENCE_S = 900
+CHILD = "napari_segsem._benchmark_run"
 
 Runs = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -77,7 +78,7 @@ def measured(options: argparse.Namespace) -> Runs:
                     repeats = 1 if part == "repeat" else options.repeats
                     arguments = [*map(str, images), "--repeats", str(repeats)]
                     runs[part][role].append(
-                        _run(part, role, [*arguments, "--model", options.model], home)
+                        run_child(CHILD, part, role, [*arguments, "--model", options.model], home)
                     )
     return runs
 
@@ -94,9 +95,27 @@ def _images(
             yield part, write_pair(folder, image)
 
 
-def _run(part: str, role: str, arguments: list[str], home: Path) -> dict[str, Any]:
+def run_child(
+    module: str, part: str, role: str, arguments: list[str], home: Path
+) -> dict[str, Any]:
+    """Play one part in a process of its own.
+
+    Parameters
+    ----------
+    module : str
+        What is started; it prints JSON in its last line.
+    part, role : str
+    arguments : list of str
+    home : Path
+        Work and settings of the run, which belong to no user.
+
+    Raises
+    ------
+    TaskError
+        If it did not come to its end.
+    """
     print(f"{part}, {role} ...", file=sys.stderr, flush=True)  # noqa: T201
-    command = [sys.executable, "-m", "napari_segsem._benchmark_run", part, role, *arguments]
+    command = [sys.executable, "-m", module, part, role, *arguments]
     # The clicks belong to no user: neither work nor settings nor embeddings are the user's.
     own = {
         work.VARIABLE: str(home / "work"),
@@ -123,7 +142,7 @@ def _run(part: str, role: str, arguments: list[str], home: Path) -> dict[str, An
         raise TaskError(msg)
     result: dict[str, Any] = json.loads(said[-1])
     if not result["is_complete"]:
-        msg = f"The part {part!r} ({role}) came to no end: an outline was waited for in vain"
+        msg = f"The part {part!r} ({role}) came to no end: something was waited for in vain"
         raise TaskError(msg)
     return result
 

@@ -60,6 +60,8 @@ class Lot:
         self.wanted = EVERYTHING
         self.shown: list[ReviewItem] = []
         self._rows: dict[ItemKey, int] = {}
+        self._undecided: tuple[int, list[ItemKey]] | None = None
+        self._counts: tuple[tuple[int, QueueFilter], Counts] | None = None
         self._list_shown()
         self.current: ItemKey | None = None
         keys = [item.key for item in self.shown]
@@ -106,16 +108,23 @@ class Lot:
     @property
     def undecided(self) -> list[ItemKey]:
         """Regions that block an export."""
-        return [
-            key
-            for key in self.review.items
-            if self.status(key) is ReviewStatus.PENDING and self.needs_human(key)
-        ]
+        # Asked for many times between two decisions, of thousands of regions.
+        if self._undecided is None or self._undecided[0] != self.version:
+            found = [
+                key
+                for key in self.review.items
+                if self.status(key) is ReviewStatus.PENDING and self.needs_human(key)
+            ]
+            self._undecided = (self.version, found)
+        return self._undecided[1]
 
     @property
     def counts(self) -> Counts:
         """How much of what is shown is left."""
-        return self.review.queue.counts(self.wanted)
+        if self._counts is None or self._counts[0] != (self.version, self.wanted):
+            counts = self.review.queue.counts(self.wanted)
+            self._counts = ((self.version, self.wanted), counts)
+        return self._counts[1]
 
     def row_of(self, key: ItemKey | None) -> int | None:
         """Row of a region in what is shown; None where it is not shown."""

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from segsem.cli.benchmark_gui import gui
+from segsem.cli.benchmark_gui import gui, review
 from segsem.cli.progress_bar import shown
 from segsem.core.exceptions import UsageError
 from segsem.core.files import write_json
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     group.command("extract")(extract)
     group.command("sauvola")(sauvola)
     group.command("gui")(gui)
+    group.command("review")(review)
     app.add_typer(group, name="benchmark")
 
 

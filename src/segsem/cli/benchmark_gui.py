@@ -1,4 +1,4 @@
-"""`segsem benchmark gui`: how quick the window is, measured in a child process.
+"""`segsem benchmark gui` and `review`: how quick the window is, measured in a child process.
 
 The command line never loads Qt: the plugin measures itself, on a virtual screen where there is
 none.
@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from segsem.core.exceptions import InputError, UsageError
 from segsem.core.files import write_json
 
 CHILD = "napari_segsem._benchmark"
+REVIEW_CHILD = "napari_segsem._benchmark_review"
 NEEDED = ("napari", "qtpy")
 VIRTUAL_SCREEN = ("xvfb-run", "-a", "-s", "-screen 0 1600x1000x24")
 
@@ -34,6 +35,7 @@ Parts = Annotated[
     typer.Option("--part", help="outline, script, repeat, regions or training; all by default."),
 ]
 PARTS = ("outline", "script", "repeat", "regions", "training")
+REVIEW_PARTS = ("decide", "scroll")
 
 
 def gui(
@@ -48,19 +50,47 @@ def gui(
 
     Each beside a control run in which napari shows the same without the plugin.
     """
-    parts = part or list(PARTS)
-    unknown = [name for name in parts if name not in PARTS]
-    if unknown:
-        msg = f"Expected --part to be one of {', '.join(PARTS)}, but got {unknown[0]!r}"
-        raise UsageError(msg)
+    parts = _known_parts(part, PARTS)
     if image is not None and not image.is_file():
         msg = f"{image} is not a file: give an SEM image"
         raise InputError(msg)
-    command = [*screen_command(os.environ), sys.executable, "-m", CHILD]
-    command += ["--rounds", str(rounds), "--repeats", str(repeats), "--model", model]
-    command += ["--parts", *parts]
+    options = ["--rounds", str(rounds), "--repeats", str(repeats), "--model", model]
+    options += ["--parts", *parts]
     if image is not None:
-        command += ["--image", str(image.resolve())]
+        options += ["--image", str(image.resolve())]
+    _run(CHILD, options, json)
+
+
+def review(
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each part.")] = 2,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="decide or scroll; both by default.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Of the images of each lot; less is quicker.")
+    ] = 1.0,
+    json: Output = None,
+) -> None:
+    """Time a review: clear a queue of 200 regions by keys, scroll one of 5,000.
+
+    Each beside a control run in which napari shows the same without the plugin.
+    """
+    parts = _known_parts(part, REVIEW_PARTS)
+    options = ["--rounds", str(rounds), "--share", str(share), "--parts", *parts]
+    _run(REVIEW_CHILD, options, json)
+
+
+def _known_parts(asked: list[str] | None, known: Sequence[str]) -> list[str]:
+    parts = asked or list(known)
+    unknown = [name for name in parts if name not in known]
+    if unknown:
+        msg = f"Expected --part to be one of {', '.join(known)}, but got {unknown[0]!r}"
+        raise UsageError(msg)
+    return parts
+
+
+def _run(child: str, options: list[str], json: Path | None) -> None:
+    command = [*screen_command(os.environ), sys.executable, "-m", child, *options]
     with tempfile.TemporaryDirectory(prefix="segsem-benchmark-") as folder:
         found = Path(folder) / "found.json"
         done = subprocess.run([*command, "--json", str(found)], env=_environment(), check=False)

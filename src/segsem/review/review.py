@@ -90,6 +90,8 @@ class Review:
     def flags(self, key: ItemKey) -> frozenset[ItemFlag]:
         """What is special about a region by now."""
         standing = self._standings[key]
+        if standing.carried_px is None and not standing.reopened and not standing.differ:
+            return self.items[key].flags
         holds = {
             ItemFlag.CARRIED: standing.carried_px is not None,
             ItemFlag.REOPENED: bool(standing.reopened),
