@@ -47,6 +47,8 @@ class Legend(QWidget):
         super().__init__()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        # Room is for the queue.
+        layout.setVerticalSpacing(0)
         entries = [(SOURCE_STYLES[source], LINE_WIDTH) for source in SHOWN]
         entries.append((DOUBTFUL, BAND_WIDTH))
         for index, (style, width) in enumerate(entries):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
@@ -30,6 +30,7 @@ from napari_segsem.widgets.gates_box import GatesBox
 from napari_segsem.widgets.keys_box import KeysBox
 from napari_segsem.widgets.legend import Legend
 from napari_segsem.widgets.line_scan_plot import LineScanPlot
+from napari_segsem.widgets.maps_box import MapsBox
 from napari_segsem.widgets.numbers_box import NumbersBox
 from napari_segsem.widgets.panel import Panel
 from napari_segsem.widgets.parts import arrow, button, column, fold, follow, row, text_label
@@ -67,8 +68,7 @@ class ReviewPanel(Panel):
         self.threshold.setRange(0.0, 1.0)
         self.threshold.setDecimals(2)
         self.threshold.setToolTip("Regions less sure than this are highlighted")
-        self.heat = QCheckBox("Confidence as a heat map")
-        self.heat.setToolTip("Dark: unsure, yellow: sure; outside the regions nothing is rated")
+        self.maps_box = MapsBox(self.shared, self.viewer)
         self.filter_box = QueueFilterBox()
         self.thumbnails = RegionThumbnails(self.session, run_in_background)
         self.table = RegionTable(self.thumbnails)
@@ -115,8 +115,8 @@ class ReviewPanel(Panel):
             "The queue, least sure region first",
             (self.summary, 0),
             (row(QLabel("Highlight below"), self.threshold), 0),
-            (self.heat, 0),
             (Legend(), 0),
+            (self.maps_box, 0),
             (self.filter_box, 0),
             (self.table, 1),
             (self.left, 0),
@@ -189,12 +189,12 @@ class ReviewPanel(Panel):
         follow(self, self.desk.current_changed, self._show_current)
         self.table.chosen.connect(self.desk.choose)
         self.filter_box.changed.connect(self._filter)
-        self.heat.toggled.connect(self._show_heat)
         self.reviewer.editingFinished.connect(self._name_reviewer)
         self.threshold.valueChanged.connect(qthrottled(self._move_threshold, timeout=SLIDER_MS))
         self.viewer.mouse_move_callbacks.append(self._on_mouse_move)
         self.pages.currentChanged.connect(self._show_page)
         self.destroyed.connect(_Closes(self.thumbnails.close))
+        self.destroyed.connect(_Closes(self.maps_box.close_down))
         self.destroyed.connect(_Closes(self.gates_box.gates.close))
         self.destroyed.connect(_Closes(self.numbers_box.measures.close))
         self.destroyed.connect(_Forget(self.viewer.mouse_move_callbacks, self._on_mouse_move))
@@ -288,9 +288,6 @@ class ReviewPanel(Panel):
         folder = ask_results_folder(self)
         if folder is not None:
             self.open_results(folder)
-
-    def _show_heat(self, shown: bool) -> None:
-        self.shared.review_layers.show_heat(shown)
 
     def _name_reviewer(self) -> None:
         if self.desk.lot is not None:

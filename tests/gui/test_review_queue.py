@@ -304,12 +304,12 @@ def test_a_missing_image_is_told(panel: Any, until: Any, tmp_path: Path) -> None
 def test_heat_map_and_unsure_stretches(panel: Any, viewer: Any, until: Any) -> None:
     assert "SegSEM confidence" not in viewer.layers
     active = viewer.layers.selection.active
-    panel.heat.click()
+    panel.maps_box.choice.setCurrentText("Confidence")
     heat = viewer.layers["SegSEM confidence"]
     assert viewer.layers.selection.active is active
     assert heat.data[60, 60] == 1.0
     assert np.isnan(heat.data[5, 5])
-    panel.heat.click()
+    panel.maps_box.choice.setCurrentText("No map")
     assert not heat.visible
     # Points are 0.9 sure: below 0.95 they are marked where their region is sure as a whole.
     doubtful = viewer.layers["SegSEM doubtful"]
