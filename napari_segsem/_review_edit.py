@@ -15,6 +15,7 @@ from psygnal import Signal
 from napari_segsem._document import Document
 from napari_segsem._documents import Background
 from napari_segsem._grounds import Grounds
+from napari_segsem._in_sight import in_sight
 from napari_segsem._review_bench import (
     Bench,
     Draft,
@@ -107,13 +108,12 @@ class RegionEdit:
 
     def begin(self, then: Callable[[], None]) -> None:
         """Take the current region to the bench; `then` is called once it lies there."""
-        document, review = self._session.document, self._session.review
-        region = None if review is None else review.current
         if self.is_active or self.is_opening:
             return
-        if document is None or review is None or region is None or review.lot is not self._desk.lot:
-            self.tell("Nothing to edit: extract an image, or open results")
+        seen = in_sight(self._session, self._desk, "Nothing to edit")
+        if seen is None:
             return
+        document, review, region = seen.document, seen.review, seen.region
         self.is_opening = True
         self.changed.emit()
         extraction, found = review.extraction, review.found

@@ -68,6 +68,7 @@ class ReviewLayers:
         self._outlines: dict[int, RegionLines] = {}
         self._dashes: dict[int, BySource] = {}
         self._replaced: dict[int, Region] = {}
+        self._boxes: dict[int, tuple[int, int, int, int]] = {}
         self._drafted: Region | None = None
         self.shows_before = False
         """Whether the current region is shown as it was found."""
@@ -229,7 +230,7 @@ class ReviewLayers:
             self._viewer.layers.selection.active = active
         self._fill_contours(touched)
         if not only_lines and self._review is not None:
-            self._fill_hover(document, self._review.extraction)
+            self._patch_hover(regions, self._review.extraction)
         self._show_current()
 
     def toggle_before(self) -> str:
@@ -293,10 +294,26 @@ class ReviewLayers:
         layer = self._layers[_layers.REGIONS]
         if extraction is None:
             layer.data = np.zeros(document.image.shape, np.int32)
+            self._boxes = {}
             return
         layer.data = extraction.labels()
+        self._boxes = {region.region_id: region.bbox_rc for region in extraction.regions}
+        self._describe(extraction)
+
+    def _patch_hover(self, changed: Iterable[Region], extraction: Extraction) -> None:
+        """Put other masks where the mouse looks; nothing of it is drawn, so nothing is redrawn."""
+        labels = self._layers[_layers.REGIONS].data
+        for region in changed:
+            row0, col0, row1, col1 = self._boxes.get(region.region_id, region.bbox_rc)
+            before = labels[row0:row1, col0:col1]
+            before[before == region.region_id] = 0
+            row0, col0, row1, col1 = self._boxes[region.region_id] = region.bbox_rc
+            labels[row0:row1, col0:col1][region.mask] = region.region_id
+        self._describe(extraction)
+
+    def _describe(self, extraction: Extraction) -> None:
         regions = extraction.regions
-        layer.features = {
+        self._layers[_layers.REGIONS].features = {
             "index": [region.region_id for region in regions],
             "source": [source_text(region) for region in regions],
             "confidence": [confidence_text(region) for region in regions],

@@ -9,6 +9,7 @@ from psygnal import Signal
 from napari_segsem._document import Document
 from napari_segsem._documents import Background
 from napari_segsem._grounds import Grounds
+from napari_segsem._in_sight import in_sight
 from napari_segsem._review import Review
 from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._session import Session
@@ -60,16 +61,15 @@ class Switching:
 
     def switch(self) -> None:
         """Switch the current region to its other source."""
-        document, review = self._session.document, self._session.review
-        region = None if review is None else review.current
-        if document is None or review is None or region is None or review.lot is not self._desk.lot:
-            self._session.tell("Nothing to switch: extract an image, or open results")
+        seen = in_sight(self._session, self._desk, "Nothing to switch")
+        if seen is None:
             return
+        review, region = seen.review, seen.region
         if self.is_busy:
             self._session.tell("Wait: another region is being switched")
             return
-        wish = _Wish(document, review, region, other_source(region))
-        found = next(r for r in review.found.regions if r.region_id == region.region_id)
+        wish = _Wish(seen.document, review, region, other_source(region))
+        found = review.found_region(region.region_id)
         self.is_busy = True
         self.changed.emit()
         if found.source is wish.source:

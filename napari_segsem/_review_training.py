@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_segsem._annotation import Made
 from napari_segsem._document import Document
+from napari_segsem._in_sight import in_sight
 from napari_segsem._review import Review
 from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._session import Session
@@ -20,11 +21,11 @@ def put_into_training_set(session: Session, desk: ReviewDesk) -> None:
     A region takes the place of the object that it overlaps by more than half. It is one step of
     undo in Annotate, and journalled as all that is done there.
     """
-    document, review, workplace = session.document, session.review, session.workplace
-    region = None if review is None else review.current
-    if document is None or review is None or region is None or review.lot is not desk.lot:
-        session.tell("Nothing to learn from: extract an image, or open results")
+    workplace = session.workplace
+    seen = in_sight(session, desk, "Nothing to learn from")
+    if seen is None:
         return
+    document, review, region = seen.document, seen.review, seen.region
     if region.status not in SIGNED:
         session.tell(f"Accept or edit region {region.region_id} first: then it can be learned from")
         return

@@ -51,6 +51,9 @@ class PanelShortcuts(QObject):
     def _run(self, action: str, qt: str) -> None:
         focused = QApplication.focusWidget()
         if isinstance(focused, QLineEdit):
+            if qt == "Return":
+                # The shortcut has taken it from the field, which waits for it.
+                focused.editingFinished.emit()
             return
         if isinstance(focused, QAbstractButton) and qt in PRESS_KEYS:
             focused.click()

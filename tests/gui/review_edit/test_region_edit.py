@@ -73,6 +73,8 @@ def test_the_brush_and_done_are_an_edit_on_record_with_a_manual_stretch(
     assert set(codes[points[:, 1] > 92]) == {MANUAL_CODE}
     assert set(codes[points[:, 1] < 60]) == {SOURCE_CODES.index(Source.SAM2)}
     assert len(viewer.layers["SegSEM contours: Manual"].data) > 5
+    # The mouse finds it where it is now.
+    assert panel.shared.review_layers.region_at((65 * 2.5, 95 * 2.5)).region_id == number
     standing = on_disk(edit_lot)[ItemKey(NAME, number)]
     assert standing.decision.action is Action.EDIT
     np.testing.assert_array_equal(
@@ -81,6 +83,7 @@ def test_the_brush_and_done_are_an_edit_on_record_with_a_manual_stretch(
     hand.key(Qt.Key.Key_Z, CTRL)
     assert area(panel) == whole
     assert len(viewer.layers["SegSEM contours: Manual"].data) == 0
+    assert panel.shared.review_layers.region_at((65 * 2.5, 95 * 2.5)) is None
     hand.key(Qt.Key.Key_Z, CTRL | SHIFT)
     assert area(panel) > whole + 80
 
