@@ -85,13 +85,15 @@ def image(
 
 
 def write_layout(path: Path) -> Path:
-    """The design on 5/0, something else on 6/0, in a cell TOP beside an empty one, in um."""
+    """The design on 5/0 and other things on 6/0 and 7/0, in a cell TOP that holds OTHER, in um."""
     library = gdstk.Library(unit=1e-6, precision=1e-11)
     cell = library.new_cell("TOP")
     for box in boxes():
         cell.add(gdstk.Polygon(ring(*box) / 1000, layer=5))
     cell.add(gdstk.rectangle((0, 0), (0.02, 0.9), layer=6))
-    library.new_cell("OTHER").add(gdstk.rectangle((0, 0), (0.05, 0.05), layer=5))
+    other = library.new_cell("OTHER")
+    other.add(gdstk.rectangle((0, 0), (0.05, 0.05), layer=7))
+    cell.add(gdstk.Reference(other))
     if path.suffix == ".gds":
         library.write_gds(str(path))
     else:
