@@ -23,6 +23,7 @@ import shapely
 from scipy import ndimage as ndi
 from skimage.measure import label as label_pieces
 
+from segsem.core.contour import ReviewStatus
 from segsem.core.types import FloatArray, FloatImage, LabelArray, PointsXY
 from segsem.layout.design import Design
 from segsem.layout.raster import design_labels
@@ -66,7 +67,7 @@ class TopologyFault:
     ----------
     fault : Fault
         `missing` and `broken` name a feature of the design, `extra` and `bridged` a region of
-        the image.
+        the image; a region has one `bridged` for each bridge.
     number : int
         Feature (from 1, in the design's order) or region id.
     centre_nm : (float, float)
@@ -107,8 +108,14 @@ def check_topology(
     least_area_px : int
         Features of which less lies in the field may be found or not.
     """
-    valid_rows = image.extraction.valid_rows
-    return compare_labels(image.labels(), valid_rows, registration, design, least_area_px)
+    extraction = image.extraction
+    labels = np.zeros(extraction.shape, dtype=np.int32)
+    # A region that waits for a decision is not measured, but it is there.
+    for region in extraction.regions:
+        if region.status is not ReviewStatus.REJECTED:
+            row0, col0, row1, col1 = region.bbox_rc
+            labels[row0:row1, col0:col1][region.mask] = region.region_id
+    return compare_labels(labels, extraction.valid_rows, registration, design, least_area_px)
 
 
 def compare_labels(
@@ -149,7 +156,7 @@ def compare_labels(
             faults.append(field.fault(Fault.BROKEN, [piece], own))
     for region, pieces in sorted(held.items()):
         if len(pieces) > 1:
-            faults.append(field.fault(Fault.BRIDGED, pieces, [region]))
+            faults += field.bridges(region, pieces)
     present = np.unique(found)
     for region in present[present > 0].tolist():
         if region not in held and not field.reaches_beyond(region):
@@ -284,8 +291,8 @@ class _Field:
         touched = np.unique(self.pieces[grown][near & (self.found[grown] == region)])
         return int(np.count_nonzero(touched)) > 1
 
-    def bridge_rc(self, region: int, pieces: list[int]) -> tuple[IntArray, ...]:
-        """Pixels of a region half-way between features that it joins, at the broadest bridge."""
+    def bridges(self, region: int, pieces: list[int]) -> list[TopologyFault]:
+        """Where a region joins features: where it crosses the line half-way between two."""
         mask = self.found == region
         features = np.isin(self.pieces, pieces)
         nearest = ndi.distance_transform_edt(~features, return_distances=False, return_indices=True)
@@ -293,9 +300,17 @@ class _Field:
         cut = np.zeros(mask.shape, dtype=bool)
         cut[1:] |= (zone[1:] != zone[:-1]) & mask[1:] & mask[:-1]
         cut[:, 1:] |= (zone[:, 1:] != zone[:, :-1]) & mask[:, 1:] & mask[:, :-1]
-        lines, _ = ndi.label(cut, structure=np.ones((3, 3)))
-        sizes = np.bincount(lines.ravel())[1:]
-        return np.nonzero(lines == 1 + int(np.argmax(sizes)) if len(sizes) else mask)
+        lines, count = ndi.label(cut, structure=np.ones((3, 3)))
+        faults = []
+        for number in range(1, count + 1):
+            at = np.nonzero(lines == number)
+            beside = zone[ndi.binary_dilation(lines == number, structure=np.ones((3, 3)))]
+            joined = sorted(
+                {int(self.feature_of[piece]) for piece in np.unique(beside[beside > 0])}
+            )
+            area_px = int(np.count_nonzero(mask))
+            faults.append(self._placed(Fault.BRIDGED, region, at, ([region], joined), area_px))
+        return faults
 
     def _without(self, missing: list[int]) -> npt.NDArray[np.uint8]:
         """0 where there is a feature that is not missing: one that is explains nothing."""
@@ -311,13 +326,11 @@ class _Field:
 
     def fault(self, fault: Fault, pieces: list[int], regions: list[int]) -> TopologyFault:
         """Say what, and where."""
-        named = self.found if fault in (Fault.EXTRA, Fault.BRIDGED) else self.pieces
+        named = self.found if fault is Fault.EXTRA else self.pieces
         label = regions[0] if named is self.found else pieces[0]
         features = sorted({int(self.feature_of[piece]) for piece in pieces})
         at = np.nonzero(named == label)
         area_px = len(at[0])
-        if fault is Fault.BRIDGED:
-            at = self.bridge_rc(label, pieces)
         number = label if named is self.found else int(self.feature_of[label])
         return self._placed(fault, number, at, (regions, features), area_px)
 
