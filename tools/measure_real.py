@@ -1,9 +1,12 @@
 """Pitch and CD of real gratings under each edge definition, and EPE of real silicon shapes.
 
-    python tools/measure_real.py DATA [--work FOLDER] [--json FILE] [-- OPTIONS OF EXTRACT]
+    python tools/measure_real.py DATA [--only resist|silicon] [--work FOLDER] [--json FILE]
+        [-- OPTIONS OF EXTRACT]
 
 DATA is the folder with `real_sem/uuhy_resist` (gratings S1, S2) and `real_sem/prefab_soi_ebl`
-(silicon shapes with their design as images). Nothing is tuned by these figures.
+(silicon shapes with their design as images). Nothing is tuned by these figures. All regions are
+measured, those that wait for a person as well, as if a person had accepted them; their number is
+told.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from PIL import Image
 from scipy import ndimage as ndi
 from skimage.measure import find_contours
 
+from segsem.core.contour import ReviewStatus
 from segsem.core.coordinates import rc_to_nm
 from segsem.export.results import read_results
 from segsem.layout.design import Design, sample_edges
@@ -49,9 +54,17 @@ def run_extract(inputs: list[Path], out: Path, *options: str) -> None:
         raise SystemExit(done.stderr)
 
 
+def accepted(folder: Path) -> tuple[MeasuredImage, int]:
+    """Read the result with every region accepted, and tell how many waited for a person."""
+    extraction = read_results(folder)
+    regions = tuple(replace(r, status=ReviewStatus.ACCEPTED) for r in extraction.regions)
+    waiting = sum(region.needs_human for region in extraction.regions)
+    return MeasuredImage.of(replace(extraction, regions=regions)), waiting
+
+
 def grating(folder: Path) -> dict[str, Any]:
     """CD and pitch of the whole lines, with standard errors over lines; roughness."""
-    image = MeasuredImage.of(read_results(folder))
+    image, waiting = accepted(folder)
     lines: dict[int, list[float]] = {}
     # One height for each edge of each line: of all points that the image placed.
     for number, contour in enumerate(image.contours):
@@ -63,8 +76,11 @@ def grating(folder: Path) -> dict[str, Any]:
     centres = np.array([(upper + lower) / 2 for lower, upper in whole])
     rough = {r.kind: r for r in measure_roughness(image)}
     pitches = np.diff(centres)
+    lost = [float(np.mean(~np.isfinite(c.sigma_px))) for c in image.contours]
     return {
         "lines": len(widths),
+        "needs_human": waiting,
+        "no_edge_share": [round(float(np.mean(lost)), 4), round(max(lost), 4)],
         "cd_nm": [_mean(widths), _error(widths)],
         "pitch_nm": [_mean(pitches), _error(pitches)],
         "three_sigma_unbiased_nm": {
@@ -112,9 +128,8 @@ def design_of(png: Path, field_nm: tuple[float, float]) -> Design:
 
 def silicon(folder: Path, design_png: Path) -> dict[str, Any]:
     """Signed EPE against the registered design, and what differs in kind."""
-    extraction = read_results(folder)
-    image = MeasuredImage.of(extraction)
-    height, width = extraction.shape
+    image, waiting = accepted(folder)
+    height, width = image.extraction.shape
     design = design_of(design_png, (width * SILICON_NM, height * SILICON_NM))
     placed = register(
         design,
@@ -130,6 +145,7 @@ def silicon(folder: Path, design_png: Path) -> dict[str, Any]:
     kinds = {name: sum(f.fault.value == name for f in faults) for name in
              ("missing", "extra", "bridged", "broken")}  # fmt: skip
     return {
+        "needs_human": waiting,
         "verdict": placed.verdict.value,
         "score": round(placed.score, 3),
         "second_score": round(placed.second_score, 3),
@@ -151,8 +167,8 @@ def silicon(folder: Path, design_png: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measure(data: Path, work: Path, options: list[str]) -> dict[str, Any]:
-    """Extract what is not there yet and measure it."""
+def measure_resist(data: Path, work: Path, options: list[str]) -> dict[str, Any]:
+    """Extract the gratings under each edge definition and measure them."""
     figures: dict[str, Any] = {}
     resist = data / "real_sem" / "uuhy_resist"
     for method in METHODS:
@@ -164,6 +180,12 @@ def measure(data: Path, work: Path, options: list[str]) -> dict[str, Any]:
         s1, s2 = (figures[f"{name} {method}"]["cd_nm"] for name in GRATINGS)
         difference = round(s2[0] - s1[0], 2)
         figures[f"S2 - S1 {method}"] = [difference, round(float(np.hypot(s1[1], s2[1])), 2)]
+    return figures
+
+
+def measure_silicon(data: Path, work: Path, options: list[str]) -> dict[str, Any]:
+    """Extract the silicon shapes and compare them with their design."""
+    figures: dict[str, Any] = {}
     shapes = data / "real_sem" / "prefab_soi_ebl"
     out = work / "silicon"
     run_extract([shapes / "SEM"], out, "--pixel-size", str(SILICON_NM), *options)
@@ -172,18 +194,27 @@ def measure(data: Path, work: Path, options: list[str]) -> dict[str, Any]:
     return figures
 
 
+PARTS = {"resist": measure_resist, "silicon": measure_silicon}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, help="folder for results; kept, taken up again")
+    parser.add_argument("--only", choices=tuple(PARTS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("options", nargs="*", help="options of `segsem extract`, after --")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(args.data, args.work or Path(folder), args.options)
-    for name, values in figures.items():
-        sys.stdout.write(f"{name}: {json.dumps(values)}\n")
+        figures: dict[str, Any] = {}
+        for name, measure in PARTS.items():
+            if args.only in (None, name):
+                found = measure(args.data, args.work or Path(folder), args.options)
+                figures.update(found)
+                for title, values in found.items():
+                    sys.stdout.write(f"{title}: {json.dumps(values)}\n")
+                sys.stdout.flush()
     if args.json is not None:
         args.json.write_text(json.dumps(figures), encoding="utf-8")
 

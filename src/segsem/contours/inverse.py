@@ -138,37 +138,39 @@ class Matcher:
         #: Without what is left, edges that the model does not fit pull levels and shifts apart.
         self.expected = (parts @ model.edge.heights + model.left).astype(np.float32)
         self.weight = model.weight
-        self._weighted = self.design * model.weight[:, None]
-        products = self._weighted[:, :, None] * self.design[:, None, :]
+        weighted = self.design * model.weight[:, None]
+        products = weighted[:, :, None] * self.design[:, None, :]
         self._products = products.reshape(len(WINDOW_PX), -1)
+        self._weights = weighted.astype(np.float32)
+        both = [self.expected[:, None] * weighted, weighted * self.design[:, -1:]]
+        self._expected_and_shift = np.column_stack(both).astype(np.float32)
         self.contrast = max(float(np.ptp(model.edge.profile(WINDOW_PX))), 1e-6)
         # How the shift's column grows with each of the parts.
-        own = self._weighted[:, -1]
+        own = weighted[:, -1]
         of_parts = (own @ -slope) / max(float(own @ self.design[:, -1]), 1e-12)
         self.of_levels = np.append(of_parts, [0.0, 0.0])
 
-    def moments(self, grey: FloatImage, known: MaskArray) -> FloatArray:
-        """Weighted products (K, C) of the profiles' difference from the model with the design."""
-        difference = grey - self.expected
-        difference *= known
-        return np.asarray(difference @ self._weighted.astype(np.float32), dtype=np.float64)
+    def moments(self, grey: FloatImage, known: MaskArray) -> tuple[FloatArray, FloatArray]:
+        """Sums over profiles that are 0 where unknown.
+
+        Returns
+        -------
+        moments : (K, C) array
+            Weighted products of the profiles' difference from the model with the design.
+        of_shift : (K, C) array
+            Last rows of `gram`.
+        """
+        columns = self.design.shape[1]
+        # One pass for both: what the model expects counts where a profile is known.
+        sums = known.astype(np.float32) @ self._expected_and_shift
+        moments = grey @ self._weights - sums[:, :columns]
+        return moments.astype(np.float64), sums[:, columns:].astype(np.float64)
 
     def gram(self, known: MaskArray) -> FloatArray:
         """Weighted products (K, C, C) of the design with itself, where known."""
         columns = self.design.shape[1]
-        return self._where_known(known, self._products).reshape(-1, columns, columns)
-
-    def of_shift(self, known: MaskArray) -> FloatArray:
-        """Last rows (K, C) of `gram`: of the shift."""
-        return self._where_known(known, self._weighted * self.design[:, -1:])
-
-    def _where_known(self, known: MaskArray, products: FloatArray) -> FloatArray:
-        # Few edges have another one near: most rows are alike.
-        sums = np.empty((len(known), products.shape[1]))
-        whole = known.all(axis=1)
-        sums[whole] = products.sum(axis=0)
-        sums[~whole] = known[~whole].astype(np.float32) @ products.astype(np.float32)
-        return sums
+        sums = known.astype(np.float64) @ self._products
+        return np.asarray(sums.reshape(-1, columns, columns))
 
 
 def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) -> InverseFit:
@@ -191,7 +193,7 @@ def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) 
     levels_of = _Levels(matcher, stretches)
     for last in _rounds():
         grey, known, rest = scanned.around(course)
-        moments, of_shift = matcher.moments(grey, known), matcher.of_shift(known)
+        moments, of_shift = matcher.moments(grey, known)
         levels = levels_of(moments, known)
         gain = 1 + levels @ matcher.of_levels
         used = np.where(gain > MIN_SHOWN, gain, 1.0)
