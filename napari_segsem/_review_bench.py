@@ -171,7 +171,7 @@ def grow(amount_px: float) -> Job:
 
     def job(bench: Bench) -> tuple[Work, Callable[[Region], Draft]]:
         region, (labels, window) = bench.draft.region, _around(bench)
-        return lambda: grown(region, amount_px, labels, window), Draft
+        return lambda: grown(bench.ground, region, amount_px, labels, window), Draft
 
     return job
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import shapely
 from scipy.spatial import cKDTree
 
+from segsem.contours.place import PlacedLine
 from segsem.contours.trace import Polyline, normals_rc
 from segsem.core.contour import Contour, Region
 from segsem.core.coordinates import arc_length_px
@@ -28,6 +29,7 @@ from segsem.review.redraw import (
     PER_POINT,
     composed,
     contour_of,
+    crosses_itself,
     refuse_crossing,
     tidied,
 )
@@ -133,8 +135,9 @@ def dragged(
     if far == 0.0:
         return before
     contour = before.contours[handles.contour]
-    shift = _spread(contour, handles, step)
-    moved = _moved(contour, shift)
+    vertices = contour.vertices_rc
+    wanted = np.clip(vertices + _spread(contour, handles, step), -0.5, high)
+    moved = _moved(contour, wanted - vertices)
     contours = [moved if n == handles.contour else c for n, c in enumerate(before.contours)]
     refuse_crossing(contours)
     mask = placed(before.mask, before.offset_rc, window)
@@ -148,11 +151,15 @@ def box_around(points_rc: PointsRC) -> Box:
     return row0, col0, int(high[0]), int(high[1])
 
 
-def grown(before: Region, amount_px: float, labels: LabelArray, window: Slices) -> Region:
+def grown(
+    ground: Ground, before: Region, amount_px: float, labels: LabelArray, window: Slices
+) -> Region:
     """Move all outlines outwards along their normals; inwards where the amount is negative.
 
     Parameters
     ----------
+    ground : Ground
+        Says where the image ends.
     before : Region
     amount_px : float
     labels : (h, w) int32
@@ -164,10 +171,12 @@ def grown(before: Region, amount_px: float, labels: LabelArray, window: Slices) 
     EditError
         If an outline would cross itself, or nothing would be left.
     """
-    contours = [
-        _moved(contour, amount_px * normals_rc(Polyline(contour.vertices_rc, contour.closed)))
-        for contour in before.contours
-    ]
+    high = np.asarray(ground.shape) - 0.5
+    contours = []
+    for contour in before.contours:
+        vertices = contour.vertices_rc
+        step = amount_px * normals_rc(Polyline(vertices, contour.closed))
+        contours.append(_moved(contour, np.clip(vertices + step, -0.5, high) - vertices))
     refuse_crossing(contours)
     mask = placed(before.mask, before.offset_rc, window)
     return composed(before, contours, mask, labels, window, abs(amount_px) + 2.0)
@@ -187,10 +196,10 @@ def snapped(ground: Ground, before: Region, labels: LabelArray, window: Slices) 
     Raises
     ------
     EditError
-        If the image shows an edge along less than half of the outline.
+        If the image shows an edge along less than half of the outline, or it would cross itself.
     """
-    lines = [Polyline(c.vertices_rc, c.closed) for c in before.contours if len(c) > 3]
-    done = ground.place(lines)
+    known = [contour for contour in before.contours if len(contour) > 3]
+    done = ground.place([Polyline(contour.vertices_rc, contour.closed) for contour in known])
     good = sum(int(np.count_nonzero(line.flags & LOST == 0)) for line in done)
     share = good / max(sum(len(line.flags) for line in done), 1)
     if share < LEAST_SHARE:
@@ -199,15 +208,19 @@ def snapped(ground: Ground, before: Region, labels: LabelArray, window: Slices) 
             f"shows one along {share:.0%} of it only: bring the outline nearer first"
         )
         raise EditError(msg)
-    known = cKDTree(np.concatenate([contour.vertices_rc for contour in before.contours]))
-    codes = np.concatenate([contour.source_code for contour in before.contours])
-    confidence = np.concatenate([contour.confidence for contour in before.contours])
-    contours = []
-    for line in done:
-        _, index = known.query(line.vertices_rc)
-        contours.append(tidied(contour_of(line, codes[index], confidence[index])))
+    contours = [_snapped(line, old) for line, old in zip(done, known, strict=True)]
+    if all(new is old for new, old in zip(contours, known, strict=True)):
+        msg = "The edge that the image shows would make the outline cross itself: use the brush"
+        raise EditError(msg)
     mask = placed(before.mask, before.offset_rc, window)
     return composed(before, contours, mask, labels, window, ground.edge.search_px + 2.0)
+
+
+def _snapped(line: PlacedLine, old: Contour) -> Contour:
+    """Make a placed line a contour again; the old one where it would cross itself."""
+    _, index = cKDTree(old.vertices_rc).query(line.vertices_rc)
+    made = tidied(contour_of(line, old.source_code[index], old.confidence[index]))
+    return old if crosses_itself(made) else made
 
 
 def _spread(contour: Contour, handles: Handles, step: FloatArray) -> FloatArray:

@@ -182,10 +182,10 @@ def contour_of(line: PlacedLine, source_code: Codes, confidence: FloatArray) -> 
 
 
 def crosses_itself(contour: Contour) -> bool:
-    """Whether a contour touches or crosses itself."""
+    """Whether a contour touches or crosses itself, or has shrunk to nothing."""
     vertices = np.asarray(contour.vertices_rc)
-    if len(vertices) < 4:
-        return False
+    if len(vertices) < (3 if contour.closed else 2):
+        return True
     made = shapely.linearrings(vertices) if contour.closed else shapely.linestrings(vertices)
     return not bool(shapely.is_simple(made))
 

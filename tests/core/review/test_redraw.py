@@ -12,6 +12,7 @@ from segsem.core.contour import SOURCE_CODES, Contour, Region, Source
 from segsem.core.extraction import Extraction
 from segsem.core.params import ExtractParams, Routing
 from segsem.editing.errors import EditError
+from segsem.editing.strokes import stroke
 from segsem.imaging.image import SEMImage
 from segsem.pipeline import extract
 from segsem.review.ground import Ground, ground_of
@@ -23,7 +24,8 @@ from segsem.review.other_source import (
     sam2_region,
     sauvola_region,
 )
-from segsem.review.redraw import MANUAL_CODE, redrawn, window_of
+from segsem.review.redraw import MANUAL_CODE, crosses_itself, redrawn, window_of
+from segsem.review.replacement import region_from_json, region_to_json
 
 SAUVOLA_CODE = SOURCE_CODES.index(Source.SAUVOLA)
 CORNERS = ((30, 30), (30, 110), (110, 30), (110, 110))
@@ -186,7 +188,7 @@ def test_growing_moves_the_line_by_exactly_so_much_and_snapping_brings_it_back(
     exact = side_of(region.contours[0], 0, 69.5).mean()
     made = region
     for _ in range(4):
-        made = grown(made, 0.25, labels, window)
+        made = grown(ground, made, 0.25, labels, window)
     assert side_of(made.contours[0], 0, 70.5).mean() - exact == pytest.approx(1.0, abs=0.01)
     assert made.source is Source.MANUAL
     back = snapped(ground, made, labels, window)
@@ -246,3 +248,57 @@ def test_where_the_other_method_sees_nothing_it_says_so(found: tuple[Ground, Ext
     elsewhere = replace(region, offset_rc=(76, 76), mask=np.ones((20, 20), bool))
     with pytest.raises(EditError, match="Sauvola sees no feature here"):
         sauvola_region(ground, elsewhere, candidates_of(ground), extraction.labels())
+
+
+def test_random_changes_leave_regions_that_bound_an_area(found: tuple[Ground, Extraction]) -> None:
+    ground, extraction = found
+    chance = np.random.default_rng(11)
+    region, labels = at(extraction, 50, 50), extraction.labels()
+    crossing = 0
+    for _ in range(25):
+        before = region
+        path = chance.uniform(25, 75, (3, 2))
+        window = window_of(region, ground, [(5, 5, 95, 95)])
+        part = labels[window].copy()
+        covered = stroke(path, float(chance.uniform(3, 12)), window)
+        if chance.random() < 0.5:
+            part[covered & (part == region.region_id)] = 0
+        else:
+            part[covered & (part == 0)] = region.region_id
+        try:
+            region = redrawn(ground, region, part, window)
+            if chance.random() < 0.5:
+                region = snapped(ground, region, part, window)
+            else:
+                region = grown(ground, region, -0.25, part, window)
+        except EditError:
+            region, crossing = before, crossing + 1
+            continue
+        again = region_from_json(region_to_json(region))
+        np.testing.assert_array_equal(again.mask, region.mask)
+        for contour in region.contours:
+            assert not crosses_itself(contour)
+            assert np.isfinite(contour.vertices_rc).all()
+            assert np.isfinite(contour.normals_rc).all()
+        labels[labels == region.region_id] = 0
+        row0, col0, row1, col1 = region.bbox_rc
+        labels[row0:row1, col0:col1][region.mask] = region.region_id
+    assert crossing < 15
+
+
+def test_outlines_that_the_border_cuts_stay_open_and_inside() -> None:
+    image = drawn_image()
+    cut = SEMImage(image.data[:, :50].copy(), name="cut")
+    extraction = extract(cut, None, ExtractParams(routing=Routing.SAUVOLA_ONLY))
+    ground, region = ground_of(cut, extraction), at(extraction, 50, 45)
+    assert not region.contours[0].closed
+    labels, window = part(extraction, region, ground)
+    wider = grown(ground, region, 2.0, labels, window)
+    labels[60 - window[0].start :] = 0
+    shorter = redrawn(ground, region, labels, window)
+    for made in (wider, shorter):
+        (contour,) = made.contours
+        assert not contour.closed
+        assert contour.vertices_rc[:, 1].max() <= 49.5
+        # It ends at the border, and does not run along it.
+        assert np.count_nonzero(contour.vertices_rc[:, 1] > 49.4) <= 2
