@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from superqt.utils import qdebounced
+
 from napari_segsem import _layers
 from napari_segsem._contour_lines import joined
 from napari_segsem._design import DesignDesk
@@ -20,6 +22,11 @@ COLOR = "#B7F34B"
 DASHES = (6.0, 4.0)
 LINES_PER_VIEW = 700.0
 """A line is this part of the image's longer side wide: half of a contour's."""
+
+LINE_SCREEN_PX = 1.2
+"""Nearer, it is this wide on the screen: it must not hide the edge that it is compared with."""
+
+ZOOM_SETTLED_MS = 120
 
 NOT_SURE = 0.45
 """Opacity of a design that may lie elsewhere."""
@@ -44,10 +51,14 @@ class DesignLayers:
         self._adopt = adopt
         self._layer: Any = None
         desk.changed.connect(self._show)
+        self._on_zoom = qdebounced(self._fit_width, timeout=ZOOM_SETTLED_MS)
+        viewer.scene.camera.events.zoom.connect(self._on_zoom)
 
     def close(self) -> None:
         """Let go of the desk."""
         self._desk.changed.disconnect(self._show, missing_ok=True)
+        self._viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
+        self._on_zoom.cancel()
 
     def _show(self) -> None:
         document, located = self._session.document, self._desk.located
@@ -68,6 +79,14 @@ class DesignLayers:
         _layers.place(self._layer, document)
         pieces = [piece for line in lines for piece in split_into_dashes(line, DASHES, width)]
         self._layer.data = joined([segments(piece) for piece in pieces if len(piece) > 1])
-        self._layer.edge_width = width
+        self._fit_width()
         if located is not None:
             self._layer.opacity = 1.0 if located.reason is None else NOT_SURE
+
+    def _fit_width(self, _event: Any = None) -> None:
+        """Make the line as wide as it reads in the whole view, and no wider on the screen."""
+        document = self._session.document
+        if document is None or self._layer is None or not len(self._layer.data):
+            return
+        screen = LINE_SCREEN_PX / max(self._viewer.scene.camera.zoom * document.scale[1], 1e-9)
+        self._layer.edge_width = min(max(1.0, max(document.image.shape) / LINES_PER_VIEW), screen)

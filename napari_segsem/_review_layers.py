@@ -27,7 +27,7 @@ from napari_segsem._review import Review
 from napari_segsem._review_desk import ReviewDesk
 from napari_segsem._session import Session
 from segsem.core.appearance import SOURCE_STYLES
-from segsem.core.contour import SOURCE_CODES, Region, ReviewStatus, Source
+from segsem.core.contour import SOURCE_CODES, Region, ReviewStatus, Source, against_design
 from segsem.core.extraction import Extraction
 
 LINES_PER_VIEW = 330.0
@@ -380,9 +380,10 @@ def why_text(region: Region) -> str:
     """Why a region asks for a look, in the pipeline's own words."""
     if region.status is not ReviewStatus.PENDING:
         return region.status.value
+    reason = region.fallback_reason or ""
     if region.needs_human:
-        return region.fallback_reason or "neither method was good enough"
-    return region.fallback_reason or ""
+        reason = reason or "neither method was good enough"
+    return "; ".join(part for part in (against_design(region.flags), reason) if part)
 
 
 def _is_click(start: Any, end: Any) -> bool:

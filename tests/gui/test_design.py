@@ -177,6 +177,11 @@ def test_extraction_asks_with_the_design_and_flags_what_differs(
     flags = sorted(flag for region in found.regions for flag in region.flags)
     assert flags == ["bridged", "extra"]
     assert found.provenance["design"]["used"]
+    lot = panel.desk.lot
+    reasons = {item.key.region_id: item.reason for item in lot.shown}
+    flagged = {region.region_id: region.flags for region in found.regions if region.flags}
+    for number, (flag,) in flagged.items():
+        assert reasons[number].startswith(f"against the design: {flag}")
     # Laid on it again, now by the placed contours.
     desk = settled(panel, qtbot)
     assert desk.located.registration.residual_rms_px < 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import Any
@@ -37,6 +38,11 @@ class ReviewStatus(StrEnum):
     ACCEPTED = "accepted"
     CORRECTED = "corrected"
     REJECTED = "rejected"
+
+
+def against_design(flags: Sequence[str]) -> str:
+    """Say what is wrong with a region against its design; empty where nothing is."""
+    return f"against the design: {', '.join(flags)}" if flags else ""
 
 
 class PointFlag(IntFlag):

@@ -90,7 +90,7 @@ def draw_map(one: ImageMeasures, epe: DesignEPE) -> Image.Image:
     canvas.paste(_FEATURE, (0, 0), inside)
     draw = ImageDraw.Draw(canvas)
     limit = colour_limit_nm(epe.straight())
-    radius = max(1.6, 1.6 * scale)
+    radius = float(np.clip(1.6 * scale, 1.6, 3.0))
     for index in np.flatnonzero(epe.inside).tolist():
         row, col = (epe.points_rc[index] + 0.5) * scale
         if not (0 <= row < size[1]):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from segsem.core.contour import ReviewStatus, Source
+from segsem.core.contour import ReviewStatus, Source, against_design
 from segsem.core.extraction import UNCAPPED
 from segsem.review.beside import NOTHING_BESIDE, Beside, look_beside
 from segsem.review.facts import BoxRC, RegionFacts
@@ -38,6 +38,8 @@ LEFT_TO_A_PERSON = LOOK_BESIDE | {ItemFlag.NEEDS_HUMAN}
 """A batch never accepts these."""
 
 SPEAKS_AGAINST = LOOK_BESIDE | {ItemFlag.LOW_CONFIDENCE, ItemFlag.NOT_RATEABLE, ItemFlag.OUTLIER}
+
+DOUBTFUL = frozenset({ItemFlag.NEEDS_HUMAN, ItemFlag.LOW_CONFIDENCE})
 
 SURE = 0.95
 """From here on regions that SAM2 stands for come last: those on the fallback before them."""
@@ -96,7 +98,7 @@ class ReviewItem:
     @property
     def is_doubtful(self) -> bool:
         """Whether it is highlighted: it needs a person, or lies below its image's threshold."""
-        return bool(self.flags & {ItemFlag.NEEDS_HUMAN, ItemFlag.LOW_CONFIDENCE})
+        return not self.flags.isdisjoint(DOUBTFUL)
 
     @property
     def tier(self) -> int:
@@ -172,7 +174,8 @@ def _item(image: ReviewImage, region: RegionFacts, beside: Beside) -> ReviewItem
         reason = "neither method was good enough"
     elif not reason and ItemFlag.LOW_CONFIDENCE in flags:
         reason = f"confidence {confidence:.2f} below {image.threshold:.2f}"
-    reason = "; ".join(part for part in (beside.in_words, reason) if part)
+    design = against_design(getattr(region, "flags", ()))
+    reason = "; ".join(part for part in (design, beside.in_words, reason) if part)
     uncapped = region.evidence.get(UNCAPPED)
     return ReviewItem(
         key=ItemKey(image.image_id, region.id),
