@@ -110,10 +110,12 @@ class Lot:
         """Regions that block an export."""
         # Asked for many times between two decisions, of thousands of regions.
         if self._undecided is None or self._undecided[0] != self.version:
+            standing = self.review.standing
             found = [
                 key
-                for key in self.review.items
-                if self.status(key) is ReviewStatus.PENDING and self.needs_human(key)
+                for key, item in self.review.items.items()
+                if standing(key).status is ReviewStatus.PENDING
+                and (ItemFlag.NEEDS_HUMAN in item.flags or standing(key).reopened)
             ]
             self._undecided = (self.version, found)
         return self._undecided[1]

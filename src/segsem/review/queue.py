@@ -133,21 +133,23 @@ class ReviewQueue:
 
     def counts(self, wanted: QueueFilter = EVERYTHING) -> Counts:
         """Count what a filter lets through by status."""
-        shown = self.shown(wanted)
-        statuses = [self._status_of(item.key) for item in shown]
-        still_open = [
-            item
-            for item, status in zip(shown, statuses, strict=True)
-            if status is ReviewStatus.PENDING
-        ]
+        by_status = dict.fromkeys(ReviewStatus, 0)
+        doubtful = blocking = 0
+        # Once for each decision, of thousands of regions.
+        for item in self._ordered if wanted == EVERYTHING else self.shown(wanted):
+            status = self._status_of(item.key)
+            by_status[status] += 1
+            if status is ReviewStatus.PENDING:
+                doubtful += item.is_doubtful
+                blocking += ItemFlag.NEEDS_HUMAN in item.flags
         return Counts(
-            total=len(shown),
-            open=len(still_open),
-            accepted=statuses.count(ReviewStatus.ACCEPTED),
-            corrected=statuses.count(ReviewStatus.CORRECTED),
-            rejected=statuses.count(ReviewStatus.REJECTED),
-            doubtful=sum(item.is_doubtful for item in still_open),
-            blocking=sum(ItemFlag.NEEDS_HUMAN in item.flags for item in still_open),
+            total=sum(by_status.values()),
+            open=by_status[ReviewStatus.PENDING],
+            accepted=by_status[ReviewStatus.ACCEPTED],
+            corrected=by_status[ReviewStatus.CORRECTED],
+            rejected=by_status[ReviewStatus.REJECTED],
+            doubtful=doubtful,
+            blocking=blocking,
         )
 
     def _is_shown(self, item: ReviewItem, wanted: QueueFilter) -> bool:
