@@ -10,7 +10,7 @@ from napari.layers import Shapes
 
 from napari_segsem import _layers
 from napari_segsem._key_bindings import bind_hold_to_pan
-from napari_segsem._pen import Pen, PenCursor, make_circle
+from napari_segsem._pen import Pen, PenCursor
 from napari_segsem._review_edit import RegionEdit
 from napari_segsem._review_edit_tools import HINTS, RegionBrush, RegionEraser, RegionPrompt
 from napari_segsem._review_layers import LINE_SCREEN_PX, ReviewLayers
@@ -66,7 +66,6 @@ class EditLayers:
         )
         self._handles: Handles | None = None
         self._showing = False
-        make_circle(viewer)
         edit.changed.connect(self._show)
 
     def take(self, tool: str) -> None:

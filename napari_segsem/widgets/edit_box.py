@@ -21,7 +21,12 @@ START = (
 """At rest; the first is the way into an edit."""
 
 SHAPES = (("snap", "Snap to edge"), ("grow", "Grow ¼ px"), ("shrink", "Shrink ¼ px"))
-END = (("edit_done", "Done"), ("edit_cancel", "Cancel"), ("before_after", "Before"))
+END = (
+    ("edit_done", "Done"),
+    ("edit_cancel", "Cancel"),
+    ("undo", "Undo"),
+    ("before_after", "Before"),
+)
 SPACING_PX = 2
 
 
