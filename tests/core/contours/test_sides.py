@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
-from shapely.geometry import box
+from shapely.geometry import Point, box
 
 from segsem.contours.edges import fit_edges
 from segsem.contours.model_fit import fit_model
@@ -16,9 +16,11 @@ from segsem.contours.trace import Polyline, trace
 from segsem.core.params import EdgeMethod, EdgeParams
 from segsem.synth.curves import curves_of
 from segsem.synth.detector import Detector, DoseNoise, detect
+from segsem.synth.distance import CurveDistance
 from segsem.synth.edge_response import EdgeResponse
-from segsem.synth.render import Beam, render_yield
+from segsem.synth.render import Beam, render_yield, signed_distance
 
+TALL = EdgeResponse(material=1.3, background=0.8, rim=1.2, rim_px=3.0)
 INVERSE = EdgeParams(edge_method=EdgeMethod.INVERSE)
 SHAPE = (420, 360)
 FINE = 4
@@ -101,20 +103,20 @@ def test_side_of_goes_by_the_way_an_edge_runs():
     assert opposite_sides([]) is None
 
 
-def test_charging_moves_the_two_sides_of_lines_apart_by_little():
-    curves = curves_of([box(x - 18, -300, x + 18, 700) for x in np.arange(-102, 520, 60)])
-    mean = render_yield(curves, SHAPE, EdgeResponse(), Beam(2.0))
-    detector = Detector(noise=DoseNoise.NONE, gain=70.0, read_noise=4.0, charging=0.1)
+def test_charging_moves_the_two_sides_of_holes_apart_by_little():
+    centres = [(row, col) for row in (50, 110, 170) for col in (50, 110, 170)]
+    curves = curves_of([Point(col, row).buffer(12, quad_segs=64) for row, col in centres])
+    shape = (220, 220)
+    mean = render_yield(curves, shape, TALL, Beam(2.2), feature_is_material=False)
+    detector = Detector(noise=DoseNoise.NONE, gain=50.0, read_noise=3.0, charging=0.15)
     grey = detect(np.random.default_rng(0), detector, mean).astype(np.float32)
-    columns = np.arange(SHAPE[1], dtype=np.float64)[None, :] + np.zeros(SHAPE)
-    lines = trace((18.8 - np.abs((columns - 18.0 + 30.0) % 60.0 - 30.0)).astype(np.float32))
+    lines = trace((signed_distance(curves, shape) + 0.8).astype(np.float32))
     image = prepare(grey)
-    found = place_all(image, lines, True, INVERSE, fit_edges(image, lines, True, INVERSE))
-    means = np.array([line.vertices_rc[10:-10, 1].mean() for line in found])
-    right = (means - 18.0 + 30.0) % 60.0 - 30.0 > 0
-    off = means - np.where(right, 36.0, 0.0)
-    error = (off + 30.0) % 60.0 - 30.0
-    assert abs(error[right].mean() - error[~right].mean()) < 0.1
+    found = place_all(image, lines, False, INVERSE, fit_edges(image, lines, False, INVERSE))
+    vertices = np.concatenate([line.vertices_rc for line in found])
+    error = -CurveDistance(curves)(vertices)
+    right = np.concatenate([line.normals_rc[:, 1] for line in found])
+    assert error[right > 0.8].mean() - error[right < -0.8].mean() < 0.12
 
 
 def test_no_rim_is_darker_than_its_material():
