@@ -203,4 +203,4 @@ def _distance_note(regions: Sequence[Region]) -> str:
         parts.append(f"{len(others)} {noun} on Sauvola or a hand")
     if mixed:
         parts.append(f"{mixed} in part")
-    return f"Not drawn, as SAM2's contour is not kept: {', '.join(parts)}" if parts else ""
+    return f"Not drawn, as no SAM2 contour is kept: {', '.join(parts)}" if parts else ""

@@ -22,6 +22,9 @@ from segsem.export.quality import find_measures
 from segsem.export.results import REGIONS_JSON
 from segsem.metrology.region_measures import CD_CSV, ByRegion, read_region_measures
 
+AT_ONCE = 8
+"""Images that one child measures: what is known is shown before all is."""
+
 
 class LotMeasures:
     """Measures of the regions of the lot on the desk, image by image.
@@ -42,6 +45,7 @@ class LotMeasures:
         self.made_here: set[str] = set()
         """Images that were measured for this window."""
         self.error = ""
+        self._version = 0
         self._task: ChildTask | None = None
         self._reading = self._was_read = self._closed = False
         self._wanted: list[str] = []
@@ -50,6 +54,11 @@ class LotMeasures:
     def is_busy(self) -> bool:
         """Whether tables are read or made."""
         return self._reading or self._task is not None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether something was decided since: regions may have changed or gone."""
+        return self._lot is not None and self._version != self._lot.version
 
     def missing(self, image_ids: Sequence[str]) -> list[str]:
         """Images of known pixel size that were not measured yet."""
@@ -77,7 +86,7 @@ class LotMeasures:
         if self.is_busy or self._lot is None:
             return
         self.known, self.made_here, self.error = {}, set(), ""
-        self._was_read = True
+        self._was_read, self._version = True, self._lot.version
         self._go_on()
         self.changed.emit()
 
@@ -93,6 +102,7 @@ class LotMeasures:
             self._task.cancel()
             self._task = None
         self._lot, self.known, self.made_here, self.error = lot, {}, set(), ""
+        self._version = lot.version
         self._reading = self._was_read = False
 
     def _go_on(self) -> None:
@@ -102,7 +112,7 @@ class LotMeasures:
         if not self._was_read:
             self._read(lot)
         elif not self.error and (missing := self.missing(self._wanted)):
-            self._make(lot, missing)
+            self._make(lot, missing[:AT_ONCE])
 
     def _read(self, lot: Lot) -> None:
         self._reading = True

@@ -132,11 +132,15 @@ class NumbersBox(QWidget):
                 "header and extract again."
             )
         if self.measures.is_busy:
-            return "Measuring CD and roughness…"
+            waiting = len(self.measures.missing(chosen))
+            of = f" of {waiting} more images" if waiting > 1 else ""
+            return f"Measuring CD and roughness{of}…"
         here = any(name in self.measures.made_here for name in chosen)
         told = "Measured for this window." if here else "As segsem measure wrote it."
         if self.numbers.column("epe_mean_nm") is None:
             told += " No EPE: run segsem measure with --design."
+        if self.measures.is_outdated:
+            told += " Before the last decisions: Measure again."
         return told
 
     def _chosen_images(self, lot: Lot) -> list[str]:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from psygnal import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_segsem._lot import Lot
-from napari_segsem.widgets.parts import fold
 from segsem.core.appearance import SOURCE_STYLES
 from segsem.core.contour import ReviewStatus, Source
 from segsem.review.item import ItemFlag
@@ -67,9 +74,17 @@ class QueueFilterBox(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.status)
-        self.more_fold = fold("Filter", more)
-        layout.addWidget(self.more_fold)
+        # Beside the one choice: a fold of its own would take a row from the queue.
+        self.more_button = QPushButton("Filter")
+        self.more_button.setToolTip("Choose by source, flag, image, group and reason as well")
+        self.more_button.setCheckable(True)
+        self.more_button.toggled.connect(more.setVisible)
+        more.hide()
+        choice = QHBoxLayout()
+        choice.addWidget(self.status, 1)
+        choice.addWidget(self.more_button)
+        layout.addLayout(choice)
+        layout.addWidget(more)
 
     @property
     def wanted(self) -> QueueFilter:

@@ -40,6 +40,9 @@ from napari_segsem.widgets.review_pages import Pages
 from napari_segsem.widgets.shortcuts import PanelShortcuts
 
 SLIDER_MS = 50
+WIDTH_PX = 380
+"""Room for a picture, an image's name and a reason beside each other."""
+
 FOOT_MARGINS = (9, 0, 9, 0)
 """Those of the body above."""
 
@@ -52,6 +55,7 @@ class ReviewPanel(Panel):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.desk = self.shared.desk
+        self.setMinimumWidth(WIDTH_PX)
         self.open_button = button("Open image(s)…", "Open SEM images", self.open_dialog)
         self.results_button = button(
             "Open results…", "Review what segsem extract wrote into a folder", self._ask_results

@@ -136,9 +136,20 @@ def test_a_table_that_cannot_be_written_is_one_line(
 
 def test_rejected_regions_leave_the_table(lot_panel: Any, box: Any, until: Any) -> None:
     lot_panel.reject_button.click()
-    until(
-        lambda: ("wafer_b", 4) not in [tuple((k.image_id, k.region_id)) for k in box.numbers.keys]
-    )
+    until(lambda: ItemKey("wafer_b", 4) not in box.numbers.keys)
+
+
+def test_measures_of_before_a_decision_say_so(lot_panel: Any, box: Any, until: Any) -> None:
+    assert "Measure again" not in box.note.text()
+    box.scope.setCurrentText("Whole lot")
+    until(lambda: cells(box, "CD mean (nm)").count("125.00") == 11)
+    lot_panel.reject_button.click()
+    until(lambda: "Before the last decisions" in box.note.text())
+    box.again_button.click()
+    until(lambda: "Measuring" in box.note.text())
+    until(lambda: not box.measures.is_busy and "Measured for this window" in box.note.text())
+    assert "Before" not in box.note.text()
+    assert cells(box, "CD mean (nm)").count("125.00") == 11
 
 
 def test_outliers_are_told_by_the_others_of_their_image(lot_panel: Any) -> None:
