@@ -38,6 +38,9 @@ MOST_PEAKS = 4096
 TIE = 0.98
 """Positions within it of the best score: the one nearest to the expected place is taken."""
 
+NEAR_SHARE = 0.5
+"""Of the field's diagonal: so far may an image lie from where it is expected."""
+
 RIVAL_OVERLAP = 0.6
 """A rival counts if it has at least this share of the best position's overlap."""
 
@@ -108,8 +111,9 @@ def find_coarse(
     width_nm : float
         Typical width of the features: the grid is as coarse as they allow.
     near_nm : (float, float), optional
-        Where the centre of the field is expected; the centre of the design otherwise. It decides
-        between positions that fit equally well.
+        Where the centre of the field is expected: positions farther off than half of the field's
+        diagonal count only where there are no others. Of those that fit equally well the nearest
+        is taken; without it, the nearest to the centre of the design.
 
     Returns
     -------
@@ -120,6 +124,9 @@ def find_coarse(
     found: list[Candidate] = []
     for angle in angles_deg:
         found += grid.candidates(field, float(angle))
+    if near_nm is not None:
+        reach = NEAR_SHARE * float(np.hypot(*field.size_nm))
+        found = [c for c in found if _distance(c.position_nm, near_nm) <= reach] or found
     if not found:
         return None
     x_min, y_min, x_max, y_max = design.bounds_nm

@@ -117,6 +117,26 @@ def test_a_pattern_that_repeats_is_ambiguous_and_goes_where_it_is_expected(
     assert moved.place.position_nm == pytest.approx((512.0, 788.0), abs=0.05)
 
 
+def test_the_user_knows_better_where_another_place_fits_better(fakes: ModuleType) -> None:
+    """Two chips side by side; on the one that the image shows, a third is not as drawn."""
+    rng = np.random.default_rng(11)
+    boxes = [(*rng.uniform(0, 900, 2), *rng.choice([40.0, 60.0, 120.0], 2)) for _ in range(30)]
+    changed = [(x + 90, y - 70, w, h) if i % 3 == 0 else (x, y, w, h)
+               for i, (x, y, w, h) in enumerate(boxes)]  # fmt: skip
+    shown = Design.from_polygons([fakes.rectangle(*box) for box in boxes])
+    both = [*changed, *((x + 3000, y, w, h) for x, y, w, h in boxes)]
+    design = Design.from_polygons([fakes.rectangle(*box) for box in both])
+    truth = fakes.placed(SHAPE, (2.0, 2.0), (480.0, 460.0))
+    image = fakes.printed(shown, truth)
+    contours = [c for region in image.regions for c in region.contours]
+    mask = image.labels() > 0
+    by_itself = register(design, mask, (2.0, 2.0), contours=contours)
+    assert by_itself.place.position_nm == pytest.approx((3480.0, 460.0), abs=0.5)
+    told = RegisterOptions(near_nm=(550.0, 400.0))
+    found = register(design, mask, (2.0, 2.0), contours=contours, options=told)
+    assert found.place.position_nm == pytest.approx((480.0, 460.0), abs=0.5)
+
+
 def test_parallel_lines_tell_one_direction_only(fakes: ModuleType) -> None:
     lines = Design.from_polygons(
         [fakes.rectangle(x, -2000, w, 4000) for x, w in ((0, 40), (100, 60), (230, 30), (330, 90))]
