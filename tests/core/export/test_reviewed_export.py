@@ -288,9 +288,12 @@ def test_a_further_export_leaves_no_file_of_the_one_before(tmp_path: Path, resul
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_refused(tmp_path: Path, results: Path) -> None:
+    decide(results, (2, Action.ACCEPT))
     (tmp_path / "locked").mkdir(mode=0o500)
-    with pytest.raises(ExportError, match="writable"):
+    with pytest.raises(ExportError, match="writable") as told:
         export_results([results], tmp_path / "locked" / "out")
+    assert "\n" not in str(told.value)
+    assert list((tmp_path / "locked").iterdir()) == []
 
 
 def test_a_place_where_no_folder_can_be_is_refused(tmp_path: Path, results: Path) -> None:
