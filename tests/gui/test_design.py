@@ -181,7 +181,7 @@ def test_extraction_asks_with_the_design_and_flags_what_differs(
     reasons = {item.key.region_id: item.reason for item in lot.shown}
     flagged = {region.region_id: region.flags for region in found.regions if region.flags}
     for number, (flag,) in flagged.items():
-        assert reasons[number].startswith(f"against the design: {flag}")
+        assert reasons[number].startswith(f"{flag} against the design")
     # Laid on it again, now by the placed contours.
     desk = settled(panel, qtbot)
     assert desk.located.registration.residual_rms_px < 0.1

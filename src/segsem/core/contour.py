@@ -42,7 +42,7 @@ class ReviewStatus(StrEnum):
 
 def against_design(flags: Sequence[str]) -> str:
     """Say what is wrong with a region against its design; empty where nothing is."""
-    return f"against the design: {', '.join(flags)}" if flags else ""
+    return f"{', '.join(flags)} against the design" if flags else ""
 
 
 class PointFlag(IntFlag):
