@@ -193,7 +193,7 @@ def test_snap_and_growth_by_key(
 def test_a_click_has_the_model_see_the_region_anew(
     panel: Any, hand: Any, edit: Any, until: Any, in_hand: Any, stroke: Any, viewer: Any
 ) -> None:
-    # The model of these tests sees the bright part under a click: here the pad to the right.
+    # The model of these tests sees the bright part under a click: the pad without the bump.
     whole = area(panel)
     in_hand(Qt.Key.Key_E)
     stroke((65, 80), (65, 98))
@@ -210,4 +210,5 @@ def test_a_click_has_the_model_see_the_region_anew(
     assert abs(edit.draft.region.area_px - whole) < 60
     hand.key(Qt.Key.Key_Return)
     until(lambda: not edit.is_active)
-    assert decided(panel).decision.action is Action.EDIT or area(panel) == whole
+    assert decided(panel).decision.action is Action.EDIT
+    assert abs(area(panel) - whole) < 60
