@@ -1,4 +1,4 @@
-"""`segsem benchmark gui`: what it is started with, and what it says where that is missing."""
+"""`segsem benchmark gui` and `review`: what it is started with, and what it says where that is missing."""
 
 from __future__ import annotations
 
@@ -46,11 +46,15 @@ def test_without_napari_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--part", "nothing"], 2), (["--image", "/no/such/image.tif"], 3)],
+    [
+        (["gui", "--part", "nothing"], 2),
+        (["gui", "--image", "/no/such/image.tif"], 3),
+        (["review", "--part", "outline"], 2),
+    ],
 )
 def test_wrong_words_are_one_line(arguments: list[str], code: int, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "segsem", "benchmark", "gui", *arguments],
+        [sys.executable, "-m", "segsem", "benchmark", *arguments],
         capture_output=True,
         check=False,
         text=True,
