@@ -29,7 +29,7 @@ is not round and the trail of charging change them within that."""
 LEVEL_BLOCK_PX = 4.0
 """Within so much of the contour they are the same."""
 
-LEVEL_SPREAD = 0.05
+LEVEL_SPREAD = 0.03
 """Of the contrast: how much the grey levels of a stretch may differ from the image's."""
 
 SMALL_PX = 60.0

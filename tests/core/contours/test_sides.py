@@ -116,7 +116,8 @@ def test_charging_moves_the_two_sides_of_holes_apart_by_little():
     vertices = np.concatenate([line.vertices_rc for line in found])
     error = -CurveDistance(curves)(vertices)
     right = np.concatenate([line.normals_rc[:, 1] for line in found])
-    assert error[right > 0.8].mean() - error[right < -0.8].mean() < 0.12
+    # Without a ramp beside the edge in the fit they come out 0.24 px apart.
+    assert error[right > 0.8].mean() - error[right < -0.8].mean() < 0.16
 
 
 def test_no_rim_is_darker_than_its_material():
