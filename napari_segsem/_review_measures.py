@@ -47,7 +47,7 @@ class LotMeasures:
         self.error = ""
         self._version = 0
         self._task: ChildTask | None = None
-        self._reading = self._was_read = self._closed = False
+        self._reading = self._was_read = self.is_closed = False
         self._wanted: list[str] = []
 
     @property
@@ -74,7 +74,7 @@ class LotMeasures:
     def want(self, image_ids: Sequence[str]) -> None:
         """Somebody looks at images: measure those that were not, after what is in hand."""
         lot = self._desk.lot
-        if self._closed or lot is None:
+        if self.is_closed or lot is None:
             return
         if lot is not self._lot:
             self._forget(lot)
@@ -92,7 +92,7 @@ class LotMeasures:
 
     def close(self) -> None:
         """End the child; measure no more."""
-        self._closed = True
+        self.is_closed = True
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -107,7 +107,7 @@ class LotMeasures:
 
     def _go_on(self) -> None:
         lot = self._lot
-        if lot is None or self.is_busy or self._closed:
+        if lot is None or self.is_busy or self.is_closed:
             return
         if not self._was_read:
             self._read(lot)
@@ -121,7 +121,7 @@ class LotMeasures:
             ended(found, "")
 
         def ended(found: ByRegion, error: str) -> None:
-            if lot is not self._lot or self._closed:
+            if lot is not self._lot or self.is_closed:
                 return
             self._reading, self._was_read = False, True
             self.known, self.error = found, error
@@ -150,7 +150,7 @@ class LotMeasures:
 
         def ended(found: ByRegion, error: str) -> None:
             self._task = None
-            if lot is not self._lot or self._closed:
+            if lot is not self._lot or self.is_closed:
                 return
             self.error = error
             if not error:

@@ -41,6 +41,8 @@ class Quantity:
     has_outliers : bool
         Whether values are compared with the others of their image: sizes, which are positive.
     decimals : int
+    of_whole : bool
+        Whether it says nothing where the image's border cuts the region.
     """
 
     name: str
@@ -48,15 +50,20 @@ class Quantity:
     tip: str
     has_outliers: bool = False
     decimals: int = 2
+    of_whole: bool = False
 
 
 SIZES_NM = (
-    Quantity("area_nm2", "Area (nm²)", "Area of the region's mask", True, 0),
-    Quantity("diameter_nm", "Eq. diam. (nm)", "Diameter of the circle of the same area", True),
+    Quantity("area_nm2", "Area (nm²)", "Area of the region's mask", True, 0, True),
+    Quantity(
+        "diameter_nm", "Eq. diam. (nm)", "Diameter of the circle of the same area", True, 2, True
+    ),
 )
 SIZES_PX = (
-    Quantity("area_px2", "Area (px²)", "Area of the region's mask", True, 0),
-    Quantity("diameter_px", "Eq. diam. (px)", "Diameter of the circle of the same area", True),
+    Quantity("area_px2", "Area (px²)", "Area of the region's mask", True, 0, True),
+    Quantity(
+        "diameter_px", "Eq. diam. (px)", "Diameter of the circle of the same area", True, 2, True
+    ),
 )
 MEASURED = {
     "cd_nm": Quantity("cd_mean_nm", "CD mean (nm)", "Mean width, narrower direction", True),
@@ -115,7 +122,7 @@ def collect_numbers(
         Robust z-score from which on a size is an outlier: `outlier_z` of `[qa]`.
     """
     in_nm = all(lot.results[name].record.pixel_size_nm is not None for name in image_ids)
-    keys, rows, flagged = [], [], []
+    keys, rows, flags = [], [], []
     for image_id in image_ids:
         known = measures.get(image_id, {})
         snr = lot.results[image_id].record.provenance.get("snr")
@@ -133,13 +140,13 @@ def collect_numbers(
                 ]
             )
             keys.append(key)
-            flagged.append(ItemFlag.OUTLIER in lot.review.items[key].flags)
+            flags.append(lot.review.items[key].flags)
     quantities = (*(SIZES_NM if in_nm else SIZES_PX), *MEASURED.values(), CONFIDENCE, SNR)
     values = np.array(rows, dtype=np.float64).reshape(len(keys), len(quantities))
     shown = np.flatnonzero(np.isfinite(values).any(axis=0)) if len(keys) else np.arange(0)
     chosen = tuple(quantities[n] for n in shown)
     values = values[:, shown]
-    return Numbers(tuple(keys), chosen, values, _outliers(keys, chosen, values, flagged, outlier_z))
+    return Numbers(tuple(keys), chosen, values, _outliers(keys, chosen, values, flags, outlier_z))
 
 
 def write_numbers(path: Path, numbers: Numbers, statuses: Mapping[ItemKey, ReviewStatus]) -> None:
@@ -173,18 +180,19 @@ def _outliers(
     keys: Sequence[ItemKey],
     quantities: Sequence[Quantity],
     values: Values,
-    flagged: Sequence[bool],
+    flags: Sequence[frozenset[ItemFlag]],
     beyond: float,
 ) -> Marks:
     marks = np.zeros(values.shape, dtype=np.bool_)
     images = np.array([key.image_id for key in keys], dtype=object)
+    is_cut = np.array([ItemFlag.CUT in own for own in flags], dtype=np.bool_)
     for column, quantity in enumerate(quantities):
         if not quantity.has_outliers:
             continue
         for image_id in dict.fromkeys(images.tolist()):
-            own = np.flatnonzero(images == image_id)
+            own = np.flatnonzero((images == image_id) & ~(is_cut & quantity.of_whole))
             sizes = dict(zip(own.tolist(), values[own, column].tolist(), strict=True))
             marks[list(find_outliers(robust_z(sizes), beyond)), column] = True
     # What the gates call an outlier is one here, whichever value it was for.
-    marks[np.flatnonzero(flagged), :1] = True
+    marks[[ItemFlag.OUTLIER in own for own in flags], :1] = True
     return marks

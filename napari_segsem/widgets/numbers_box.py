@@ -100,6 +100,9 @@ class NumbersBox(QWidget):
 
     def _collected(self, lot: Lot, numbers: Numbers, error: str) -> None:
         self._collecting = False
+        if self.measures.is_closed:
+            # So is the panel: its widgets are no more.
+            return
         if lot is self._desk.lot:
             self._show(lot, numbers, error)
         if self._is_stale or lot is not self._desk.lot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from qtpy.QtCore import QPointF, Qt
 
 from napari_segsem._review_numbers import collect_numbers
 from napari_segsem.widgets.numbers_plot import Kind
+from segsem.core.contour import ReviewStatus
 from segsem.export.outputs import write_results
 from segsem.export.results import read_results
 from segsem.metrology.region_measures import RegionMeasures
-from segsem.review.item import ItemKey
+from segsem.review.item import ItemFlag, ItemKey
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
@@ -152,13 +154,36 @@ def test_measures_of_before_a_decision_say_so(lot_panel: Any, box: Any, until: A
     assert cells(box, "CD mean (nm)").count("125.00") == 11
 
 
-def test_outliers_are_told_by_the_others_of_their_image(lot_panel: Any) -> None:
-    lot = lot_panel.desk.lot
-    names = list(lot.results)
-    widths = {n: RegionMeasures(cd_nm=100.0 + n) for n in range(1, 5)}
-    few = collect_numbers(lot, names, {names[0]: widths}, 6.0)
-    # Four regions say nothing about what is usual.
-    assert not few.outliers.any()
+def lot_of_ten(areas: dict[int, int], cut: set[int]) -> Any:
+    """As much of a lot as numbers are collected from."""
+    records = [SimpleNamespace(id=n) for n in areas]
+    record = SimpleNamespace(pixel_size_nm=(2.0, 2.0), regions=records, provenance={})
+    flags = {n: frozenset({ItemFlag.CUT}) if n in cut else frozenset() for n in areas}
+    items = {
+        ItemKey("a", n): SimpleNamespace(area_px=area, confidence=0.9, flags=flags[n])
+        for n, area in areas.items()
+    }
+    standing = SimpleNamespace(replacement=None)
+    review = SimpleNamespace(items=items, standing=lambda _key: standing)
+    return SimpleNamespace(
+        results={"a": SimpleNamespace(record=record)},
+        review=review,
+        status=lambda _key: ReviewStatus.PENDING,
+    )
+
+
+def test_outliers_are_told_by_the_others_of_their_image() -> None:
+    areas = {n: 100 + n % 3 for n in range(1, 11)} | {4: 300, 5: 20}
+    widths = {n: RegionMeasures(cd_nm=50.0 + (n == 7) * 40) for n in areas}
+    found = collect_numbers(lot_of_ten(areas, cut={5}), ["a"], {"a": widths}, 6.0)
+    marked = {
+        quantity.name: [found.keys[row].region_id for row in np.flatnonzero(found.outliers[:, n])]
+        for n, quantity in enumerate(found.quantities)
+    }
+    # What the border cuts has no area to compare, as the gates have it.
+    assert marked == {
+        "area_nm2": [4], "diameter_nm": [4], "cd_mean_nm": [7], "confidence": [],
+    }  # fmt: skip
 
 
 def test_unknown_pixel_size_is_told(dock: Any, pads_lot: Path, until: Any, tmp_path: Path) -> None:
@@ -174,3 +199,19 @@ def test_unknown_pixel_size_is_told(dock: Any, pads_lot: Path, until: Any, tmp_p
     assert cells(box, "Area (px²)") == ["2,500"] * 4
     assert "Pixel size of this image unknown" in box.note.text()
     assert not box.measures.is_busy
+
+
+def test_a_panel_may_be_closed_while_it_measures(
+    dock: Any, viewer: Any, pads_lot: Path, until: Any
+) -> None:
+    panel = dock("Review and export")
+    panel.open_results(pads_lot)
+    until(lambda: panel.session.review is not None)
+    box, gone = panel.numbers_box, []
+    panel.destroyed.connect(lambda: gone.append(True))
+    panel.numbers_page.expand()
+    until(lambda: box.measures.is_busy)
+    viewer.window.remove_dock_widget(panel)
+    until(lambda: bool(gone))
+    assert box.measures.is_closed
+    assert box.measures._task is None
