@@ -1,4 +1,4 @@
-"""`segsem benchmark gui` and `review`: what it is started with, and what it says where that is missing."""
+"""`segsem benchmark gui` and `review`: what they start, and what they say where that is missing."""
 
 from __future__ import annotations
 
