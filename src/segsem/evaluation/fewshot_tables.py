@@ -27,10 +27,11 @@ _RUN_COLUMNS = (
     "seconds",
     "val_score",
 )
+PLACED = "placed EPE (px)"
 ERRORS: dict[str, Callable[[dict[str, float]], float]] = {
     "raw EPE (px)": lambda v: 0.5 * (v["click_epe_px"] + v["box_epe_px"]),
     "1 - boundary F1": lambda v: 1 - 0.5 * (v["click_boundary_f1"] + v["box_boundary_f1"]),
-    "placed EPE (px)": lambda v: v["placed_epe_px"],
+    PLACED: lambda v: v["placed_epe_px"],
     "1 - IoU click": lambda v: 1 - v["click_iou"],
     "1 - IoU box": lambda v: 1 - v["box_iou"],
 }
@@ -116,12 +117,13 @@ def forgetting_table(runs: Sequence[RunResult]) -> str:
     if not families:
         return "No families that were known before have been measured."
     lines = [
-        "| images | all families | " + " | ".join(families) + " |",
-        "|---" * (len(families) + 2) + "|",
+        "| images | all families | " + " | ".join(families) + f" | {PLACED}, all families |",
+        "|---" * (len(families) + 3) + "|",
     ]
     error = next(iter(ERRORS))
     for count, some in sorted(by_count.items()):
         cells = [_cell(fall_of(base, some, error, family)) for family in ("", *families)]
+        cells.append(_cell(fall_of(base, some, PLACED, "")))
         lines.append(f"| {count} | " + " | ".join(cells) + " |")
     return f"{error} of images of kinds known before (a negative fall is a loss):\n\n" + "\n".join(
         lines
