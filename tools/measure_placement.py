@@ -2,6 +2,7 @@
 
     python tools/measure_placement.py                      straight edges and families
     python tools/measure_placement.py --methods inverse --snr 4 --blur 1.2 2.2
+    python tools/measure_placement.py --straight-only --count 4        efficiency
 
 Every contour starts from the exact edge, displaced by a pixel and by smooth noise, so what is
 measured is placement only. The images come from the exact renderer with seeds of this tool
@@ -71,7 +72,7 @@ def main() -> None:
                 asked = replace(preset, edge_snr=(snr, snr), blur_px=(blur, blur))
                 straight = list(_straight(asked, args.seed, args.count))
                 _report(f"{name:9s} straight", snr, blur, straight, args.methods)
-                if name == "plain" and args.count:
+                if name == "plain" and args.count and not args.straight_only:
                     drawn = list(_families(asked, args.seed, args.count))
                     _report(f"{name:9s} families", snr, blur, drawn, args.methods)
 
@@ -80,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=500)
     parser.add_argument("--count", type=int, default=2, help="images of each kind (and family)")
+    parser.add_argument("--straight-only", action="store_true", help="efficiency alone")
     parser.add_argument("--snr", type=float, nargs="+", default=[2.0, 3.0, 4.0, 8.0, 15.0])
     parser.add_argument("--blur", type=float, nargs="+", default=[0.9, 1.5, 2.2])
     names = [method.value for method in EdgeMethod]
