@@ -70,13 +70,20 @@ class RegionThumbnails:
         Its images need not be read again.
     background : callable
         Where images are read and pictures drawn.
+    later : callable
+        Runs a callable once the list rests: who scrolls is not held up by what is read.
     """
 
     arrived = Signal(object)
     """The picture of a region (`ItemKey`) can be had now."""
 
-    def __init__(self, session: Session, background: Background) -> None:
-        self._session, self._background = session, background
+    def __init__(
+        self,
+        session: Session,
+        background: Background,
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._session, self._background, self._later = session, background, later
         self._lot: Lot | None = None
         self._known: OrderedDict[ItemKey, tuple[Region | None, Picture | None]] = OrderedDict()
         self._waiting: OrderedDict[ItemKey, None] = OrderedDict()
@@ -102,11 +109,13 @@ class RegionThumbnails:
         known = self._known.get(key)
         is_stale = known is None or known[0] is not replacement
         if is_stale and self._being_made.get(key, key) is not replacement:
+            is_new = key not in self._waiting
             self._waiting[key] = None
             self._waiting.move_to_end(key)
             if len(self._waiting) > WAITING_AT_MOST:
                 self._waiting.popitem(last=False)
-            self._work()
+            if is_new:
+                self._later(self._work)
         elif not is_stale:
             self._known.move_to_end(key)
         return None if known is None else known[1]
@@ -154,7 +163,7 @@ class RegionThumbnails:
                 self.arrived.emit(wish.key)
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
-        self._work()
+        self._later(self._work)
 
     def _grey_source(self, lot: Lot, image_id: str) -> Callable[[], Grey]:
         """Say where the grey values are: in memory, or in the file that was extracted."""

@@ -21,7 +21,7 @@ from napari_segsem._lot import Lot
 from napari_segsem._review import Review
 from napari_segsem._review_layers import source_text
 from napari_segsem._review_thumbnails import RegionThumbnails
-from napari_segsem._tasks import run_in_background, soon
+from napari_segsem._tasks import Pause, run_in_background, soon
 from napari_segsem.widgets.batch_box import BatchBox
 from napari_segsem.widgets.edit_box import EditBox
 from napari_segsem.widgets.export_box import ExportBox
@@ -40,6 +40,9 @@ from napari_segsem.widgets.review_pages import Pages
 from napari_segsem.widgets.shortcuts import PanelShortcuts
 
 SLIDER_MS = 50
+REST_MS = 60
+"""A list that nobody scrolls for so long is at rest."""
+
 WIDTH_PX = 380
 """Room for a picture, an image's name and a reason beside each other."""
 
@@ -74,7 +77,8 @@ class ReviewPanel(Panel):
         self.threshold.setToolTip("Regions less sure than this are highlighted")
         self.maps_box = MapsBox(self.shared, self.viewer)
         self.filter_box = QueueFilterBox()
-        self.thumbnails = RegionThumbnails(self.session, run_in_background)
+        self._rest = Pause(REST_MS)
+        self.thumbnails = RegionThumbnails(self.session, run_in_background, self._rest.restart)
         self.table = RegionTable(self.thumbnails)
         self._make_buttons()
         self.current = text_label(tip="The selected region")
@@ -197,6 +201,7 @@ class ReviewPanel(Panel):
         self.threshold.valueChanged.connect(qthrottled(self._move_threshold, timeout=SLIDER_MS))
         self.viewer.mouse_move_callbacks.append(self._on_mouse_move)
         self.pages.currentChanged.connect(self._show_page)
+        self.destroyed.connect(_Closes(self._rest.stop))
         self.destroyed.connect(_Closes(self.thumbnails.close))
         self.destroyed.connect(_Closes(self.maps_box.close_down))
         self.destroyed.connect(_Closes(self.gates_box.gates.close))
