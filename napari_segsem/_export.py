@@ -67,7 +67,7 @@ def blocked_reason(lot: Lot, wish: Wish) -> str | None:
     if not undecided or wish.override:
         return None
     noun = "region needs" if undecided == 1 else "regions need"
-    return f"{undecided} {noun} a decision before export: accept or reject, or override below"
+    return f"{undecided} {noun} a decision before export: accept or reject, or override here"
 
 
 def preview(folder: Path, wish: Wish) -> tuple[list[str], list[str]]:

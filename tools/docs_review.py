@@ -23,6 +23,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from screenshots import Tour
 
+from napari_segsem._review_maps import MapKind
+
 PRESET, SEED, COUNT = "calibration", 12, 4
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
@@ -51,7 +53,7 @@ def main() -> None:
 
 
 def make_lot(folder: Path, environment: dict[str, str]) -> Path:
-    """Draw images, extract them, and measure one of them against its design."""
+    """Draw images, extract and measure them."""
     drawn, lot = folder / "drawn", folder / "lot"
 
     def segsem(*arguments: str | Path) -> None:
@@ -60,8 +62,6 @@ def make_lot(folder: Path, environment: dict[str, str]) -> Path:
 
     segsem("synth", "-o", drawn, "--preset", PRESET, "--count", COUNT, "--seed", SEED)
     segsem("extract", drawn / "manifest.csv", "-o", lot)
-    design = sorted((drawn / "design").glob("*.oas"))[0]
-    segsem("measure", lot / design.stem, "--design", design, "--layer", "1/0")
     segsem("measure", lot)
     return lot
 
@@ -102,9 +102,7 @@ class ReviewTour(Tour):
         self.wait(lambda: panel.desk.lot is not None and self.session.review is not None)
         self.settle(2500)
         self.snap("queue")
-        panel.heat.click()
-        self.snap("heat")
-        panel.heat.click()
+        self.maps()
         self.edit()
         self.press(Qt.Key.Key_A)
         self.press(Qt.Key.Key_A)
@@ -119,6 +117,16 @@ class ReviewTour(Tour):
         panel.export_box.preview_button.click()
         self.settle(2500)
         self.snap("export")
+
+    def maps(self) -> None:
+        """Confidence over the image, and where the two methods differ."""
+        box = self.panel.maps_box
+        for kind in (MapKind.CONFIDENCE, MapKind.DISTANCE):
+            box.choice.setCurrentIndex(box.choice.findData(kind.value))
+            self.wait(box.legend.isVisible)
+            self.settle(1500)
+            self.snap(f"map_{kind.name.lower()}")
+        box.choice.setCurrentIndex(0)
 
     def edit(self) -> None:
         """Drag a corner of the current region, keep it, and look at what was there before."""

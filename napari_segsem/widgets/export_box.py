@@ -174,4 +174,4 @@ class ExportBox(QWidget):
 
     @staticmethod
     def _is_block(text: str) -> bool:
-        return text.endswith(("override below", "rejected ones", "one format"))
+        return text.endswith(("override here", "rejected ones", "one format"))
