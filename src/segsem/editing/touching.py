@@ -39,7 +39,7 @@ def divide_at_necks(mask: MaskArray, neck_share: float = NECK_SHARE) -> LabelArr
         Numbers from 1 by falling size, 0 outside; every pixel of the mask belongs to a blob.
     """
     distance = _distance(mask)
-    peaks, count = ndi.label(local_maxima(distance) & mask)
+    peaks, count = ndi.label(_tops(mask, distance))
     if count < 2:
         return mask.astype(np.int32)
     basins = np.asarray(watershed(-distance, peaks, mask=mask), dtype=np.int32)
@@ -89,6 +89,16 @@ def divide_between(
         markers[tuple(np.transpose(way))] = number
     parted = np.asarray(watershed(height, markers, mask=piece), dtype=np.int32)
     return np.where(mask & ~piece, np.int32(1), parted)
+
+
+def _tops(mask: MaskArray, distance: FloatArray) -> MaskArray:
+    """Middles of blobs; every connected piece has one, or water would never reach it."""
+    tops = np.asarray(local_maxima(distance) & mask)
+    pieces, count = ndi.label(mask)
+    # What only touches a higher place at a corner has no middle of its own.
+    bare = np.asarray(ndi.maximum(tops, pieces, np.arange(count + 1))) == 0
+    bare[0] = False
+    return np.asarray(tops | bare[pieces])
 
 
 def _distance(mask: MaskArray) -> FloatArray:

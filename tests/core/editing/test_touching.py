@@ -78,6 +78,13 @@ def test_points_must_be_two_of_one_piece():
         divide_between(mask, (30, 20), (30, 20))
 
 
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.85, 0.95])
+def test_a_piece_that_touches_another_at_a_corner_is_not_lost(share):
+    for seed in range(20):
+        mask = np.random.default_rng(seed).random((9, 12)) < share
+        np.testing.assert_array_equal(divide_at_necks(mask) > 0, mask)
+
+
 @settings(deadline=None)
 @given(hnp.arrays(bool, (9, 12)))
 def test_every_pixel_belongs_to_one_blob_and_pieces_are_never_joined(mask):
