@@ -28,7 +28,7 @@ from segsem.contours.profiles import (
     sample_profiles,
 )
 from segsem.contours.trace import Polyline
-from segsem.core.contour import PointFlag
+from segsem.core.contour import Contour, PointFlag
 from segsem.core.params import EdgeMethod, EdgeParams
 from segsem.core.types import FloatArray, FloatImage, PointsRC
 
@@ -70,6 +70,26 @@ class PlacedLine:
     contrast: FloatArray
     flags: npt.NDArray[np.uint8]
     unsmoothed_px: FloatArray | None = None
+
+    def as_contour(
+        self, contour_id: int, source_code: npt.NDArray[np.uint8], confidence: FloatArray
+    ) -> Contour:
+        """Make it a contour, given the source and the confidence of each point."""
+        return Contour(
+            contour_id=contour_id,
+            vertices_rc=self.vertices_rc,
+            raw_vertices_rc=self.raw_vertices_rc,
+            normals_rc=self.normals_rc,
+            closed=self.closed,
+            is_hole=self.is_hole,
+            sigma_px=self.sigma_px,
+            slope=self.slope,
+            contrast=self.contrast,
+            confidence=confidence,
+            source_code=source_code,
+            flags=self.flags,
+            unsmoothed_px=self.unsmoothed_px,
+        )
 
 
 def place(

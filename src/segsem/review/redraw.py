@@ -164,21 +164,7 @@ def refuse_crossing(contours: Sequence[Contour]) -> None:
 
 def contour_of(line: PlacedLine, source_code: Codes, confidence: FloatArray) -> Contour:
     """Make a placed outline a contour; its number is given when it is read with the others."""
-    return Contour(
-        contour_id=1,
-        vertices_rc=line.vertices_rc,
-        raw_vertices_rc=line.raw_vertices_rc,
-        normals_rc=line.normals_rc,
-        closed=line.closed,
-        is_hole=line.is_hole,
-        sigma_px=line.sigma_px,
-        slope=line.slope,
-        contrast=line.contrast,
-        confidence=confidence,
-        source_code=source_code,
-        flags=line.flags,
-        unsmoothed_px=line.unsmoothed_px,
-    )
+    return line.as_contour(1, source_code, confidence)
 
 
 def crosses_itself(contour: Contour) -> bool:

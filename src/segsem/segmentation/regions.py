@@ -271,21 +271,7 @@ def _contour(line: PlacedLine, contour_id: int, routed: HybridResult) -> Contour
     # Where the image did not place the edge, nothing supports it but the mask.
     lost = line.flags & np.uint8(PointFlag.LOW_SLOPE) != 0
     confidence[lost] = np.minimum(confidence[lost], 0.5)
-    return Contour(
-        contour_id=contour_id,
-        vertices_rc=line.vertices_rc,
-        raw_vertices_rc=line.raw_vertices_rc,
-        normals_rc=line.normals_rc,
-        closed=line.closed,
-        is_hole=line.is_hole,
-        sigma_px=line.sigma_px,
-        slope=line.slope,
-        contrast=line.contrast,
-        confidence=confidence,
-        source_code=routed.source_code[rows, cols],
-        flags=line.flags,
-        unsmoothed_px=line.unsmoothed_px,
-    )
+    return line.as_contour(contour_id, routed.source_code[rows, cols], confidence)
 
 
 def _source(codes: npt.NDArray[np.uint8], contours: tuple[Contour, ...]) -> Source:

@@ -11,11 +11,38 @@ import numpy as np
 import pytest
 import tifffile
 
-from segsem.core.contour import Contour, Region, Source
+from segsem.core.contour import SOURCE_CODES, Contour, Region, Source
 from segsem.core.params import ExtractParams, Routing
 from segsem.export.outputs import write_results
+from segsem.export.reviewed import find_lot, open_review
 from segsem.imaging.read import read_image
 from segsem.pipeline import extract
+from segsem.review.item import ItemKey
+
+NAME = "wafer"
+SAUVOLA_CODE = SOURCE_CODES.index(Source.SAUVOLA)
+
+
+def now(panel: Any) -> Region:
+    return panel.session.review.current
+
+
+def look_at(panel: Any, region_id: int) -> None:
+    panel.desk.choose(ItemKey(NAME, region_id))
+
+
+def area(panel: Any) -> int:
+    return now(panel).area_px
+
+
+def decided(panel: Any) -> Any:
+    lot = panel.desk.lot
+    return lot.review.standing(lot.current)
+
+
+def on_disk(lot: Path) -> Any:
+    review = open_review(find_lot([lot]))
+    return {key: review.standing(key) for key in review.items}
 
 
 @pytest.fixture

@@ -9,38 +9,14 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_segsem._review_edit_layers import CLICKS, CORNERS
-from segsem.core.contour import SOURCE_CODES, Region, ReviewStatus, Source
-from segsem.export.reviewed import find_lot, open_review
+from segsem.core.contour import SOURCE_CODES, ReviewStatus, Source
 from segsem.review.decision import Action
 from segsem.review.item import ItemKey
 from segsem.review.redraw import MANUAL_CODE
+from tests.gui.review_edit.conftest import NAME, area, decided, now, on_disk
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
-NAME = "wafer"
-SAUVOLA_CODE = SOURCE_CODES.index(Source.SAUVOLA)
-
-
-def now(panel: Any) -> Region:
-    return panel.session.review.current
-
-
-def look_at(panel: Any, region_id: int) -> None:
-    panel.desk.choose(ItemKey(NAME, region_id))
-
-
-def area(panel: Any) -> int:
-    return now(panel).area_px
-
-
-def decided(panel: Any) -> Any:
-    lot = panel.desk.lot
-    return lot.review.standing(lot.current)
-
-
-def on_disk(lot: Path) -> Any:
-    review = open_review(find_lot([lot]))
-    return {key: review.standing(key) for key in review.items}
 
 
 def test_the_brush_and_done_are_an_edit_on_record_with_a_manual_stretch(
