@@ -13,11 +13,8 @@ from segsem.metrics.boundary import boundary_f1, hausdorff
 from segsem.metrics.epe_report import RATEABLE_PX
 from segsem.metrics.normal_epe import NormalEPE
 from segsem.metrics.overlap import iou
+from segsem.metrics.right_regions import RIGHT_SHARE, RIGHT_WITHIN_PX
 from segsem.metrics.topology import TopologyReport, match_regions
-
-RIGHT_WITHIN_PX = 1.5
-RIGHT_SHARE = 0.95
-"""A region is right where it matches one feature and that share of its edge lies so near."""
 
 BORDER_PIECE_PX = 100
 """Found pieces at the border that are smaller are not extra."""
