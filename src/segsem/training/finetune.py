@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from segsem import __version__
-from segsem.core.exceptions import ModelError
-from segsem.dataset.splits import Site, Split, make_split
+from segsem.core.exceptions import InputError, ModelError
+from segsem.dataset.splits import FEWEST, Site, Split, make_split
 from segsem.dataset.training_set import FEWEST_IMAGES, FEWEST_OBJECTS, GOOD_IMAGES
 from segsem.models.build import build_model
 from segsem.models.calibration_file import read_calibration
@@ -207,6 +207,9 @@ def _prepared(
         warnings = specks_of(project)
     finally:
         project.close()
+    if warnings and len(images) < FEWEST:
+        msg = f"{warnings[0]}: expected at least {FEWEST} images with larger objects"
+        raise InputError(msg)
     split = make_split(
         [image.about for image in images], params.seed, request.held_out, request.train
     )

@@ -273,13 +273,13 @@ class FinetuneTrainer:
             "optimizer": self._optimizer.state_dict(),
         }
         path = self._folder / CHECKPOINT
-        try:
-            with atomic_path(path) as temporary:
-                torch.save(state, temporary)
-        except RuntimeError as error:
-            # torch reports a full disk as an error of its own.
-            msg = f"Cannot write {path}: {_first_line(error)}. Make space, then give --resume."
-            raise ExportError(msg) from error
+        with atomic_path(path) as temporary:
+            try:
+                with temporary.open("wb") as file:
+                    torch.save(state, file)
+            except (OSError, RuntimeError) as error:
+                msg = f"Cannot write {path}: {_reason(error)}. Make space, then give --resume."
+                raise ExportError(msg) from error
 
     def resume(self) -> bool:
         """Go on from the checkpoint; False where there is none yet.
@@ -314,6 +314,13 @@ class FinetuneTrainer:
 def _state_of(saved: dict[str, Any]) -> _State:
     rows = [EpochRow(**{**row, "val": ValidationScore(**row["val"])}) for row in saved["rows"]]
     return _State(int(saved["epoch"]), int(saved["best_epoch"]), rows)
+
+
+def _reason(error: Exception) -> str:
+    """Why a file could not be written; torch hides a full disk behind an error of its own."""
+    hidden = error if isinstance(error, OSError) else error.__context__
+    named = hidden.strerror if isinstance(hidden, OSError) else None
+    return named or _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -196,7 +198,7 @@ def only_specks(tmp_path: Path, few_shot: SimpleNamespace) -> Path:
         (empty_project, "training set of .* is empty"),
         (one_image, "at least 2 different images .* there is only image0"),
         (twice_the_same, "show the same picture"),
-        (only_specks, "there is none"),
+        (only_specks, "speck0: 1 object has fewer than 16 px .* at least 2 images with larger"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_leaves_nothing(
@@ -290,6 +292,19 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_model(
     assert not (folder / "weights.safetensors").exists()
     run(Request(five_images, name, resume=True))
     assert (folder / "model.json").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_named_though_torch_hides_it(
+    five_images: Path, few_shot: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def full(_path: Path) -> Iterator[Path]:
+        yield Path("/dev/full")
+
+    monkeypatch.setattr("segsem.training.finetune_trainer.atomic_path", full)
+    with pytest.raises(ExportError, match=r"checkpoint\.pt: No space left on device\. Make space"):
+        run(Request(five_images, "full-disk", params=few_shot.small_run))
 
 
 def test_a_damaged_checkpoint_is_refused(five_images: Path, few_shot: SimpleNamespace) -> None:
