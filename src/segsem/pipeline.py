@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from segsem.core.exceptions import UsageError
-from segsem.core.extraction import STRAY_EDGES, Extraction
+from segsem.core.extraction import DESIGN, STRAY_EDGES, Extraction
 from segsem.core.params import ExtractParams, Routing, Tone
 from segsem.core.progress import Progress, run_to_completion
 from segsem.imaging.image import SEMImage
 from segsem.layout.design_job import DesignJob
 from segsem.models.calibration_file import sauvola_calibration
-from segsem.pipeline_design import DESIGN, DesignGuide
+from segsem.pipeline_design import DesignGuide
 from segsem.segmentation.confidence import UNCALIBRATED, UNFAMILIAR_CONFIDENCE, Calibration
 from segsem.segmentation.predictor import Predictor
 from segsem.segmentation.scale import FeatureScale

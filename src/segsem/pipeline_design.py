@@ -12,7 +12,7 @@ import numpy as np
 from segsem.core.contour import Region
 from segsem.core.coordinates import box_outline_rc
 from segsem.core.exceptions import CalibrationError, InputError
-from segsem.core.extraction import Extraction
+from segsem.core.extraction import DESIGN, Extraction
 from segsem.core.params import SauvolaParams, Tone
 from segsem.core.types import LabelArray, PointsRC
 from segsem.imaging.image import SEMImage
@@ -33,9 +33,6 @@ from segsem.segmentation.segment import see
 
 SLIVER_PX = 64
 """Features of which less lies in the field may be found or not."""
-
-DESIGN = "design"
-"""Key in the provenance: which design, where the image lies in it, what differs."""
 
 
 class DesignGuide:

@@ -13,8 +13,14 @@ from segsem.core.types import FloatImage, LabelArray, PixelSize
 STRAY_EDGES = "stray_edges_rc"
 """Key in the provenance: box (r0, c0, r1, c1) and length of each edge that no contour follows."""
 
+DESIGN = "design"
+"""Key in the provenance: which design, where the image lies in it, what differs."""
+
 UNCAPPED = "uncapped_confidence"
 """Name, among a region's evidence, of a confidence held down because the image is unfamiliar."""
+
+NECK = ("neck_px", "neck_row", "neck_column")
+"""Names, among a region's evidence, of the width of a thin neck in px, and of its place."""
 
 
 @dataclass(frozen=True, slots=True)

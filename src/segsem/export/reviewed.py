@@ -10,11 +10,11 @@ from pathlib import Path
 
 from segsem.core.contour import Contour, Region
 from segsem.core.exceptions import ExportError, InputError
-from segsem.core.extraction import STRAY_EDGES, Extraction
+from segsem.core.extraction import DESIGN, STRAY_EDGES, Extraction
 from segsem.export.contours_csv_reader import read_contours_csv
 from segsem.export.regions_json import RegionsFile, read_regions_json
 from segsem.export.results import CONTOURS_CSV, REGIONS_JSON, find_results, read_results
-from segsem.review.facts import BoxRC
+from segsem.review.facts import BoxRC, PlaceRC
 from segsem.review.folder import ReviewFolder, review_folder
 from segsem.review.gates import ImageFigures, image_outliers
 from segsem.review.item import ItemKey, ReviewImage, items_of
@@ -78,6 +78,7 @@ class ResultFolder:
             groups={**_texts(own), **(groups or {})},
             unfamiliar=bool(provenance.get("ood")),
             stray_edges=_boxes(provenance.get(STRAY_EDGES)),
+            missing_rc=_missing(provenance.get(DESIGN)),
         )
 
 
@@ -248,6 +249,17 @@ def _boxes(value: object) -> list[BoxRC]:
         for r0, c0, r1, c1, length in rows
         if all(isinstance(number, int) for number in (r0, c0, r1, c1, length))
     ]
+
+
+def _missing(design: object) -> list[PlaceRC]:
+    """Middles of features of the design that no region stands for."""
+    faults = design.get("faults") if isinstance(design, dict) else None
+    places = []
+    for fault in faults if isinstance(faults, list) else []:
+        place = fault.get("centre_rc") if isinstance(fault, dict) else None
+        if isinstance(place, list) and fault.get("fault") == "missing" and not fault.get("regions"):
+            places.append((float(place[0]), float(place[1])))
+    return places
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Protocol
 from segsem.core.contour import ReviewStatus, Source
 
 BoxRC = tuple[int, int, int, int]
+PlaceRC = tuple[float, float]
 
 
 class RegionFacts(Protocol):

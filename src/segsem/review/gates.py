@@ -297,9 +297,11 @@ def _beside_check(items: Sequence[ReviewItem], statuses: Statuses) -> list[Check
     unseen = [item for item in items if statuses[item.key] is ReviewStatus.PENDING]
     gaps = sum(len(item.beside.gaps_rc) for item in unseen)
     edges = sum(len(item.beside.strays_rc) for item in unseen)
-    if not gaps + edges:
+    features = sum(len(item.beside.missing_rc) for item in unseen)
+    if not gaps + edges + features:
         return []
     value = f"{_count(gaps, 'gap')} in an array, {_count(edges, 'edge')} without a contour"
+    value += f", {_count(features, 'feature')} of the design" if features else ""
     told = [_named(item.key) for item in unseen if item.flags & LOOK_BESIDE]
     reason = f"a feature may be missing there; look beside {_listed(told)}"
     return [Check("Missing features", Verdict.WARN, value, "none", reason)]

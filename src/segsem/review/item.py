@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from segsem.core.contour import ReviewStatus, Source, against_design
-from segsem.core.extraction import UNCAPPED
+from segsem.core.extraction import NECK, UNCAPPED
 from segsem.review.beside import NOTHING_BESIDE, Beside, look_beside
-from segsem.review.facts import BoxRC, RegionFacts
+from segsem.review.facts import BoxRC, PlaceRC, RegionFacts
 
 
 class ItemFlag(StrEnum):
@@ -24,6 +24,9 @@ class ItemFlag(StrEnum):
     HOLE = "has holes"
     UNFAMILIAR = "image unlike the calibration"
     OUTLIER = "unlike its neighbours"
+    NECK = "parts joined by a thin neck"
+    AGAINST_DESIGN = "differs from the design"
+    MISSING = "missing feature beside it"
     GAP = "gap in the array beside it"
     STRAY_EDGE = "edge beside it without a contour"
     CARRIED = "decision carried over"
@@ -31,18 +34,29 @@ class ItemFlag(StrEnum):
     REVIEWERS_DIFFER = "reviewers differ"
 
 
-LOOK_BESIDE = frozenset({ItemFlag.GAP, ItemFlag.STRAY_EDGE})
+LOOK_BESIDE = frozenset({ItemFlag.GAP, ItemFlag.STRAY_EDGE, ItemFlag.MISSING})
 """Something may be missing beside such a region, which has no entry of its own."""
 
-LEFT_TO_A_PERSON = LOOK_BESIDE | {ItemFlag.NEEDS_HUMAN}
+WRONG_PIECE = frozenset({ItemFlag.NECK, ItemFlag.AGAINST_DESIGN})
+"""It may be two features, or none: no confidence of an outline tells."""
+
+LEFT_TO_A_PERSON = LOOK_BESIDE | WRONG_PIECE | {ItemFlag.NEEDS_HUMAN}
 """A batch never accepts these."""
 
-SPEAKS_AGAINST = LOOK_BESIDE | {ItemFlag.LOW_CONFIDENCE, ItemFlag.NOT_RATEABLE, ItemFlag.OUTLIER}
+SPEAKS_AGAINST = (
+    LOOK_BESIDE | WRONG_PIECE
+    | {ItemFlag.LOW_CONFIDENCE, ItemFlag.NOT_RATEABLE, ItemFlag.OUTLIER}
+)  # fmt: skip
 
 DOUBTFUL = frozenset({ItemFlag.NEEDS_HUMAN, ItemFlag.LOW_CONFIDENCE})
 
 SURE = 0.95
 """From here on regions that SAM2 stands for come last: those on the fallback before them."""
+
+FALLBACK_TIER = 3
+
+AGREEMENT = "sam2_agreement"
+"""Evidence of the parts: share of SAM2's outline on Sauvola's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -81,6 +95,8 @@ class ReviewItem:
         What may be missing beside it.
     uncapped : float
         Confidence before it was held down because the image is unfamiliar.
+    agreement : float
+        Share of SAM2's outline on Sauvola's, in [0, 1]; 1 where SAM2 was not asked.
     """
 
     key: ItemKey
@@ -94,6 +110,7 @@ class ReviewItem:
     status: ReviewStatus = ReviewStatus.PENDING
     beside: Beside = NOTHING_BESIDE
     uncapped: float = math.nan
+    agreement: float = 1.0
 
     @property
     def is_doubtful(self) -> bool:
@@ -102,24 +119,31 @@ class ReviewItem:
 
     @property
     def tier(self) -> int:
-        """What is looked at first: 0 a person must decide, 1 something speaks against it, 3 sure.
+        """What is looked at first: 0 a person must decide, 1 something speaks against it.
 
-        Between them lies what is less than sure, or stands on the fallback.
+        Then 2 what is less than sure, 3 what stands on the fallback, however sure, 4 the rest.
         """
         if ItemFlag.NEEDS_HUMAN in self.flags:
             return 0
         if self.flags & SPEAKS_AGAINST:
             return 1
-        return 2 if self.confidence < SURE or ItemFlag.FALLBACK in self.flags else 3
+        if self.confidence < SURE:
+            return 2
+        return FALLBACK_TIER if ItemFlag.FALLBACK in self.flags else 4
 
     @property
     def doubt(self) -> tuple[int, float, float, ItemKey]:
         """Sorts what is to be looked at first; equal ones by image and region, so order is stable.
 
-        What is missing has no confidence: in its tier it comes first.
+        What is missing has no confidence, and what may be another feature has the wrong one: in
+        their tier they come first. A region that is sure of an edge says nothing of being the
+        right one; where it stands on the fallback, the other method is its second witness: the
+        less the two agree, the earlier.
         """
-        if math.isnan(self.confidence) or self.flags & LOOK_BESIDE:
+        if math.isnan(self.confidence) or self.flags & (LOOK_BESIDE | WRONG_PIECE):
             return self.tier, -1.0, 0.0, self.key
+        if self.tier == FALLBACK_TIER:
+            return self.tier, self.agreement, self.confidence, self.key
         uncapped = self.confidence if math.isnan(self.uncapped) else self.uncapped
         return self.tier, self.confidence, uncapped, self.key
 
@@ -146,6 +170,8 @@ class ReviewImage:
         Whether the image is unlike those that confidence was calibrated on.
     stray_edges : sequence of (r0, c0, r1, c1)
         Boxes of edges that no contour follows.
+    missing_rc : sequence of (row, column)
+        Middles of features of the design that no region stands for.
     """
 
     image_id: str
@@ -156,11 +182,12 @@ class ReviewImage:
     groups: Mapping[str, str] = field(default_factory=dict)
     unfamiliar: bool = False
     stray_edges: Sequence[BoxRC] = ()
+    missing_rc: Sequence[PlaceRC] = ()
 
 
 def items_of(image: ReviewImage) -> list[ReviewItem]:
     """Make the items of an image, in the order of its results."""
-    beside = look_beside(image.regions, image.stray_edges)
+    beside = look_beside(image.regions, image.stray_edges, image.missing_rc)
     return [_item(image, region, beside.get(region.id, NOTHING_BESIDE)) for region in image.regions]
 
 
@@ -169,14 +196,15 @@ def _item(image: ReviewImage, region: RegionFacts, beside: Beside) -> ReviewItem
     flags = _flags(image, region, confidence)
     flags |= {ItemFlag.GAP} if beside.gaps_rc else set()
     flags |= {ItemFlag.STRAY_EDGE} if beside.strays_rc else set()
+    flags |= {ItemFlag.MISSING} if beside.missing_rc else set()
     reason = region.fallback_reason or ""
     if not reason and ItemFlag.NEEDS_HUMAN in flags:
         reason = "neither method was good enough"
     elif not reason and ItemFlag.LOW_CONFIDENCE in flags:
         reason = f"confidence {confidence:.2f} below {image.threshold:.2f}"
-    design = against_design(getattr(region, "flags", ()))
-    reason = "; ".join(part for part in (design, beside.in_words, reason) if part)
-    uncapped = region.evidence.get(UNCAPPED)
+    parts = (against_design(_faults(region)), beside.in_words, neck_in_words(region), reason)
+    reason = "; ".join(part for part in parts if part)
+    uncapped, agreement = region.evidence.get(UNCAPPED), region.evidence.get(AGREEMENT)
     return ReviewItem(
         key=ItemKey(image.image_id, region.id),
         bbox_rc=region.bbox_rc,
@@ -189,7 +217,22 @@ def _item(image: ReviewImage, region: RegionFacts, beside: Beside) -> ReviewItem
         status=region.status,
         beside=beside,
         uncapped=math.nan if uncapped is None else uncapped,
+        agreement=1.0 if agreement is None else agreement,
     )
+
+
+def _faults(region: RegionFacts) -> Sequence[str]:
+    """What is wrong with a region against its design; earlier results do not know it."""
+    found: Sequence[str] = getattr(region, "flags", ())
+    return found
+
+
+def neck_in_words(region: RegionFacts) -> str:
+    """Say where a region hangs together by a thread; empty where it does not."""
+    width, row, col = (region.evidence.get(name) for name in NECK)
+    if width is None or row is None or col is None:
+        return ""
+    return f"its parts are joined by {width:.0f} px or less at row {row:.0f}, column {col:.0f}"
 
 
 def _flags(image: ReviewImage, region: RegionFacts, confidence: float) -> frozenset[ItemFlag]:
@@ -201,5 +244,7 @@ def _flags(image: ReviewImage, region: RegionFacts, confidence: float) -> frozen
         ItemFlag.CUT: any(not contour.closed for contour in region.contours),
         ItemFlag.HOLE: any(contour.is_hole for contour in region.contours),
         ItemFlag.UNFAMILIAR: image.unfamiliar,
+        ItemFlag.NECK: region.evidence.get(NECK[0]) is not None,
+        ItemFlag.AGAINST_DESIGN: bool(_faults(region)),
     }
     return frozenset(flag for flag, is_set in holds.items() if is_set)

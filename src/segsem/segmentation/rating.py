@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from segsem.core.contour import Region, Source
-from segsem.core.extraction import UNCAPPED
+from segsem.core.extraction import NECK, UNCAPPED
 from segsem.core.types import FloatImage, MaskArray
 from segsem.segmentation.canvas import HybridResult
 from segsem.segmentation.confidence import POOR, UNFAMILIAR_CONFIDENCE, Calibration
+from segsem.segmentation.necks import find_neck
 from segsem.segmentation.region_evidence import (
     PART_EVIDENCE,
     Surroundings,
@@ -73,10 +76,19 @@ def rate(
     """
     around: Surroundings = look_around(regions, routed, sauvola, grey, noise)
     rated = [
-        replace(region, evidence={**region.evidence, **region_evidence(region, around)})
+        replace(region, evidence=region.evidence | region_evidence(region, around) | _neck(region))
         for region in regions
     ]
     return rated, stray_edges(around.unfollowed)
+
+
+def _neck(region: Region) -> dict[str, float]:
+    """What tells of a thin neck; nothing where there is none. No part of a confidence."""
+    neck = find_neck(region.mask)
+    if neck is None:
+        return {}
+    row, col = np.add(region.offset_rc, neck.place_rc).tolist()
+    return dict(zip(NECK, (float(neck.width_px), float(row), float(col)), strict=True))
 
 
 def evidence_for(region: Region) -> dict[str, float]:

@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from segsem.core.contour import ReviewStatus, Source
-from segsem.core.extraction import UNCAPPED
-from segsem.review.item import ItemFlag, ItemKey, ReviewImage, ReviewItem, items_of
+from segsem.core.extraction import NECK, UNCAPPED
+from segsem.review.item import (
+    AGREEMENT,
+    LEFT_TO_A_PERSON,
+    ItemFlag,
+    ItemKey,
+    ReviewImage,
+    ReviewItem,
+    items_of,
+)
 from segsem.review.queue import QueueFilter, ReviewQueue
 
 PENDING, ACCEPTED = ReviewStatus.PENDING, ReviewStatus.ACCEPTED
@@ -25,6 +33,7 @@ class Facts:
     bbox_rc: tuple[int, int, int, int] = (0, 0, 3, 3)
     contours: tuple = ()
     evidence: dict[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
 
 def queue_of(
@@ -152,3 +161,39 @@ def test_five_thousand_regions() -> None:
     shown = queue.shown()
     assert [item.confidence for item in shown] == sorted(item.confidence for item in shown)
     assert queue.position(shown[1234].key) == 1234
+
+
+def test_a_fallback_region_comes_the_earlier_the_less_the_methods_agree() -> None:
+    facts = [
+        Facts(1, 0.96, Source.SAUVOLA, evidence={AGREEMENT: 0.7}),
+        Facts(2, 0.999, Source.SAUVOLA, evidence={AGREEMENT: 0.1}),
+        Facts(3, 0.94, Source.SAUVOLA, evidence={AGREEMENT: 0.9}),
+        Facts(4, 0.97, Source.MIXED, evidence={AGREEMENT: 0.7}),
+        Facts(5, 0.96, Source.SAUVOLA),
+        Facts(6, 0.95, evidence={AGREEMENT: 0.1}),
+    ]
+    assert ids(queue_of(image("a", *facts)).shown()) == ["a3", "a2", "a1", "a4", "a5", "a6"]
+
+
+def test_a_thin_neck_comes_first_however_sure_its_edge_is() -> None:
+    neck = dict(zip(NECK, (3.0, 12.0, 40.0), strict=True))
+    facts = [Facts(1, 0.7), Facts(2, 0.999, evidence=neck), Facts(3, 0.1, needs_human=True)]
+    queue = queue_of(image("a", *facts))
+    assert ids(queue.shown()) == ["a3", "a2", "a1"]
+    item = queue.shown()[1]
+    assert item.reason == "its parts are joined by 3 px or less at row 12, column 40"
+    assert item.flags & LEFT_TO_A_PERSON
+
+
+def test_what_differs_from_the_design_comes_first_and_is_never_accepted_in_a_batch() -> None:
+    bridged = Facts(2, 0.999, flags=("bridged",))
+    far = Facts(4, 0.99, bbox_rc=(80, 80, 90, 90))
+    queue = queue_of(image("a", Facts(1, 0.7), bridged, far, Facts(3, 0.99),
+                           missing_rc=[(95.0, 85.0)]))  # fmt: skip
+    assert ids(queue.shown()) == ["a2", "a4", "a1", "a3"]
+    first, second = queue.shown()[:2]
+    assert first.reason == "bridged against the design"
+    assert second.reason == "missing against the design at row 95, column 85"
+    assert second.flags == {ItemFlag.MISSING}
+    assert first.flags & LEFT_TO_A_PERSON
+    assert second.flags & LEFT_TO_A_PERSON
