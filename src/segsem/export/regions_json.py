@@ -6,7 +6,6 @@ versions stay readable.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from enum import Enum
@@ -14,12 +13,13 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from segsem.core.contour import Region, ReviewStatus, Source
 from segsem.core.exceptions import InputError
 from segsem.core.extraction import Extraction
 from segsem.core.files import write_json
+from segsem.core.versioned_json import read_versioned
 
 FORMAT = "segsem-regions"
 VERSION = 1
@@ -132,28 +132,10 @@ def read_regions_json(path: Path | str) -> RegionsFile:
         know, or does not hold what that version holds.
     """
     path = Path(path)
+    remedy = "update segsem, or extract the image again"
+    record = read_versioned(path, RegionsFile, FORMAT, READABLE_VERSIONS, remedy)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"Cannot read {path} as JSON: {error}"
-        raise InputError(msg) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        msg = f"Expected {path} to be a file of the format {FORMAT!r}, but it is not"
-        raise InputError(msg)
-    version = content.get("version")
-    if version not in READABLE_VERSIONS:
-        readable = ", ".join(str(v) for v in READABLE_VERSIONS)
-        msg = (
-            f"Expected {path} to be of version {readable}, but got {version!r}. "
-            "Update segsem, or extract the image again."
-        )
-        raise InputError(msg)
-    try:
-        record = RegionsFile.model_validate(content)
         _check_consistency(record)
-    except ValidationError as error:
-        msg = f"{path} is not a valid regions.json: {_first_problem(error)}"
-        raise InputError(msg) from error
     except ValueError as error:
         msg = f"{path} is not a valid regions.json: {error}"
         raise InputError(msg) from error
@@ -232,9 +214,3 @@ def _check_consistency(record: RegionsFile) -> None:
         if not (0 <= row0 <= row1 <= height and 0 <= col0 <= col1 <= width):
             msg = f"region {region.id} lies outside the image: {region.bbox_rc}"
             raise ValueError(msg)
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}"

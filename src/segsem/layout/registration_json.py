@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from segsem.core.exceptions import InputError
 from segsem.core.files import write_json
+from segsem.core.versioned_json import read_versioned
 from segsem.layout.registration import Place, Registration, Verdict
 
 FORMAT = "segsem-registration"
@@ -104,28 +103,9 @@ def read_registrations(path: Path | str) -> RegistrationFile:
     InputError
         If it cannot be read, is of another format or version, or holds something else.
     """
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"Cannot read {path} as JSON: {error}"
-        raise InputError(msg) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        msg = f"Expected {path} to be a file of the format {FORMAT!r}, but it is not"
-        raise InputError(msg)
-    if content.get("version") not in READABLE_VERSIONS:
-        msg = (
-            f"Expected {path} to be of version {VERSION}, but got {content.get('version')!r}: "
-            "update segsem, or measure again"
-        )
-        raise InputError(msg)
-    try:
-        return RegistrationFile.model_validate(content)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        msg = f"{path} is not a valid registration.json: {where}: {problem['msg']}"
-        raise InputError(msg) from error
+    return read_versioned(
+        Path(path), RegistrationFile, FORMAT, READABLE_VERSIONS, "update segsem, or measure again"
+    )
 
 
 def registration_record(found: Registration) -> dict[str, Any]:

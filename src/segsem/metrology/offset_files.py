@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from segsem.core.exceptions import InputError
 from segsem.core.files import write_json
+from segsem.core.versioned_json import read_versioned
 from segsem.metrology.offset import CdPairs, OffsetFile
 
 FORMAT = "segsem-offset"
@@ -34,25 +33,9 @@ def read_offset(path: Path | str) -> OffsetFile:
     InputError
         If it cannot be read, is of another format or version, or holds something else.
     """
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"Cannot read {path} as JSON: {error}"
-        raise InputError(msg) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        msg = f"Expected {path} to be a file of the format {FORMAT!r}, but it is not"
-        raise InputError(msg)
-    if content.get("version") != VERSION:
-        msg = f"Expected {path} to be of version {VERSION}, but got {content.get('version')!r}"
-        raise InputError(msg)
-    try:
-        return OffsetFile.model_validate(content)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        msg = f"{path} is not a valid offset.json: {where}: {problem['msg']}"
-        raise InputError(msg) from error
+    return read_versioned(
+        Path(path), OffsetFile, FORMAT, (VERSION,), "update segsem, or fit the offset again"
+    )
 
 
 def read_cd_pairs(path: Path | str) -> dict[str, CdPairs]:
