@@ -1,9 +1,10 @@
-"""Drive the Fine-tune panel through its states and write a picture of the whole window of each.
+"""Write the pictures of docs/finetuning.md: the Fine-tune panel in each state, in both themes.
 
-    python tools/screenshots_finetune.py OUT [--size 1280x800] [--theme dark] [--epochs 3]
+    xvfb-run -a -s "-screen 0 1920x1080x24" python tools/screenshots_finetune.py [OUT]
 
-Works on synthetic images of the preset `fewshot`, masks by their truth, with the real
-`segsem finetune`. Needs a display, e.g. `xvfb-run -a python tools/screenshots_finetune.py OUT`.
+Needs a display of 1920x1080 at least. OUT is docs/images by default. The masks of a few synthetic
+images are their truth; what learns, rests, is killed, goes on and is adopted is the real
+`segsem finetune` with few epochs. `--look SIZE THEME` takes the pictures of one size alone.
 """
 
 from __future__ import annotations
@@ -18,48 +19,63 @@ from typing import Any
 
 import napari
 import numpy as np
+import psutil
 import tifffile
+from docs_screenshots import IMAGES, LOOKS, make_small
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.settings import get_settings
 from screenshots import Tour
 from skimage.measure import regionprops
 
-from napari_segsem import _child
 from napari_segsem._annotation import Made
 from napari_segsem._finetune_state import Phase
 from segsem.core.contour import Source
-from segsem.project import default_folder
 from segsem.project.label_edit import LabelObject
 
-N_IMAGES = 5
-PLACE = Path(__file__).parents[1]
+PRESET, SEED, COUNT = "polycrystal", 17, 8
+"""A process that the base model does not know: there is something to see."""
+
+SETTLED_MS = 800
 
 
 def main() -> None:
-    """Read the command line and take the pictures."""
+    """Take all pictures, one process for each size, each as at a first start."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--size", default="1280x800")
-    parser.add_argument("--theme", default="dark")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--child", type=Path, help="a program that plays the child, to be quick")
+    parser.add_argument("out", type=Path, nargs="?", default=IMAGES)
+    parser.add_argument("--look", nargs=2, metavar=("SIZE", "THEME"), help="only this one")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--images", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    get_settings().appearance.theme = options.theme
+    if options.images:
+        take(options.out, options.images, options.epochs, *options.look)
+        return
+    for size, theme in [options.look] if options.look else LOOKS:
+        with tempfile.TemporaryDirectory(prefix="segsem-docs-") as fresh:
+            environment = {
+                **os.environ,
+                "SEGSEM_CONFIG_HOME": f"{fresh}/config",
+                "SEGSEM_WORK": f"{fresh}/work",
+                "NAPARI_CONFIG": f"{fresh}/napari.yaml",
+            }
+            made = [sys.executable, "-m", "segsem", "synth", "-o", f"{fresh}/set"]
+            made += ["--preset", PRESET, "--count", str(COUNT), "--seed", str(SEED)]
+            subprocess.run(made, check=True, env=environment)
+            command = [sys.executable, __file__, str(options.out), "--look", size, theme]
+            command += ["--epochs", str(options.epochs), "--images", f"{fresh}/set"]
+            subprocess.run(command, check=True, env=environment)
+
+
+def take(out: Path, images: Path, epochs: int, size: str, theme: str) -> None:
+    """Take the pictures of one size and theme."""
+    get_settings().appearance.theme = theme
     # The notice about PyQt5 would lie over the picture.
     get_settings().application.gui_notification_level = "error"
-    if options.child is not None:
-        _child.PROGRAM = (sys.executable, str(options.child.resolve()))
-    with tempfile.TemporaryDirectory(prefix="segsem-tour-") as kept:
-        os.environ[default_folder.VARIABLE] = f"{kept}/work"
-        os.environ["SEGSEM_CONFIG_HOME"] = f"{kept}/config"
-        command = [sys.executable, "-m", "segsem", "synth", "-o", f"{kept}/set"]
-        command += ["--preset", "fewshot", "--count", str(N_IMAGES), "--seed", "5"]
-        subprocess.run(command, check=True)
-        viewer = napari.Viewer(show=True)
-        width, height = (int(number) for number in options.size.split("x"))
-        viewer.window.resize(width, height)
-        FinetuneTour(viewer, options.out).run(Path(kept) / "set", options.epochs)
-        viewer.close()
+    viewer = napari.Viewer(show=True)
+    width, height = (int(number) for number in size.split("x"))
+    viewer.window.resize(width, height)
+    FinetuneTour(viewer, out, size).run(images, epochs)
+    viewer.close()
 
 
 class FinetuneTour(Tour):
@@ -69,55 +85,75 @@ class FinetuneTour(Tour):
     ----------
     viewer : napari.Viewer
     out : Path
+    size : str
+        Part of the pictures' names.
     """
 
-    def __init__(self, viewer: Any, out: Path) -> None:
+    def __init__(self, viewer: Any, out: Path, size: str) -> None:
         super().__init__(viewer, out, "lines")
+        self.size = size
+        _, self.panel = viewer.window.add_plugin_dock_widget("napari-segsem", "Fine-tune")
+        self.session, self.tuning = self.panel.session, self.panel.shared.tuning
 
     def run(self, images: Path, epochs: int) -> None:
         """From an empty training set to a model that is adopted."""
-        _, panel = self.viewer.window.add_plugin_dock_widget("napari-segsem", "Fine-tune")
-        session = self.session = panel.session
-        tuning = panel.shared.tuning
         self.settle(1000)
         self.snap("empty")
-        session.open_files([images / "manifest.csv"])
-        self.wait(lambda: session.document is not None)
-        self.put_in(images, 1)
-        self.snap("missing")
-        self.put_in(images, N_IMAGES - 1)
-        self.wait(lambda: panel.start_box.start_button.isVisible())
+        self.session.open_files([images / "manifest.csv"])
+        self.wait(lambda: self.session.document is not None)
+        self.put_in(images, COUNT)
+        self.wait(lambda: self.panel.start_box.start_button.isVisible())
         self.snap("ready")
-        panel.expert_fold.expand(animate=False)
-        panel.expert.fields["epochs"].value = epochs
-        panel.show_widget(panel.expert)
+        self.panel.expert_fold.expand(animate=False)
+        self.panel.expert.fields["epochs"].value = epochs
+        self.panel.show_widget(self.panel.expert)
         self.snap("expert")
-        panel.expert_fold.collapse(animate=False)
+        self.panel.expert_fold.collapse(animate=False)
+        self.learn()
+        self.decide()
+
+    def learn(self) -> None:
+        """Learn, rest, be killed, go on to the end."""
+        panel, tuning = self.panel, self.tuning
         panel.start_box.start_button.click()
-        self.wait(lambda: tuning.state.phase is not Phase.PREPARING)
-        self.snap("reading")
-        self.wait(lambda: len(tuning.state.points) > 1 or not tuning.is_running)
+        self.wait(lambda: self.is_past_epoch(2))
         self.snap("learning")
         panel.work_box.pause_button.click()
-        self.wait(lambda: tuning.state.phase is not Phase.TRAINING)
+        self.wait(lambda: tuning.state.phase is Phase.PAUSED or not tuning.is_running)
         self.snap("paused")
+        # As the system does where memory runs out.
+        psutil.Process(tuning._child.pid).kill()
+        self.wait(lambda: not tuning.is_running)
+        self.snap("failed")
+        # It would lie over the pictures that follow.
+        for notice in self.viewer.window._qt_window.findChildren(NapariQtNotification):
+            notice.close()
+        panel.stopped_box.resume_button.click()
+        self.wait(lambda: tuning.state.phase is Phase.TRAINING)
         panel.work_box.cancel_button.click()
         self.wait(lambda: not tuning.is_running)
         self.snap("cancelled")
         panel.stopped_box.resume_button.click()
         self.wait(lambda: not tuning.is_running)
-        self.snap("done")
-        if tuning.result is None:
-            return
+        self.snap("result")
+
+    def decide(self) -> None:
+        """Look at the outlines, adopt."""
+        panel = self.panel
         panel.result_box.look_button.click()
         self.settle(1500)
         self.snap("outlines")
         panel.result_box.adopt_button.click()
-        self.snap("decision")
+        self.settle(500)
         if panel.result_box.insist_button.isVisible():
             panel.result_box.insist_button.click()
         self.wait(lambda: panel.shared.model_choice.before is not None)
         self.snap("adopted")
+
+    def is_past_epoch(self, epochs: int) -> bool:
+        """Whether so many epochs are over and the next one is going on."""
+        state = self.tuning.state
+        return not self.tuning.is_running or (len(state.points) > epochs and state.step > 1)
 
     def put_in(self, images: Path, count: int) -> None:
         """Give images the masks of their truth, and put them into the training set."""
@@ -131,6 +167,13 @@ class FinetuneTour(Tour):
             session.step(1)
             self.wait(lambda before=before: session.position != before)
         self.settle(500)
+
+    def snap(self, name: str) -> None:
+        """Write a picture of the whole window, small enough for a repository."""
+        self.settle(SETTLED_MS)
+        path = self.out / f"finetune_{name}_{self.size}.png"
+        self.viewer.window.screenshot(str(path), canvas_only=False, flash=False)
+        make_small(path)
 
 
 def made(found: Any) -> Made:

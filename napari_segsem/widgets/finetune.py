@@ -41,6 +41,7 @@ class FinetunePanel(Panel):
             self.stopped_box,
             self.result_box,
             self.curves,
+            self.work_box.notes,
             self.start_box,
         ):
             self.body.addWidget(widget)

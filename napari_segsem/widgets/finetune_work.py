@@ -22,6 +22,11 @@ class WorkBox(QWidget):
     Parameters
     ----------
     shared : Shared
+
+    Attributes
+    ----------
+    notes : QWidget
+        What to know meanwhile, to be laid out below the curves, which are looked at more often.
     """
 
     def __init__(self, shared: Shared) -> None:
@@ -41,16 +46,10 @@ class WorkBox(QWidget):
         )
         self.meanwhile = text_label(MEANWHILE)
         self.notes_label = text_label(tip="What makes the result worth less")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (
-            self.phase_label,
-            row(self.bar, self.pause_button, self.cancel_button),
-            self.time_label,
-            self.meanwhile,
-            self.notes_label,
-        ):
-            layout.addWidget(widget)
+        controls = row(self.bar, self.pause_button, self.cancel_button)
+        _stack(self, self.phase_label, controls, self.time_label)
+        self.notes = QWidget()
+        _stack(self.notes, self.meanwhile, self.notes_label)
         follow(self, shared.tuning.changed, self.show_state)
         follow(self, shared.tuning.progressed, self.show_progress)
         self.show_state()
@@ -64,7 +63,7 @@ class WorkBox(QWidget):
         self.pause_button.setVisible(state.phase in (Phase.TRAINING, Phase.PAUSED))
         self.pause_button.setEnabled(not self._tuning.is_timing)
         self.cancel_button.setEnabled(state.phase is not Phase.ENDING)
-        self.meanwhile.setVisible(self._tuning.is_running)
+        self.notes.setVisible(self._tuning.is_running)
         self.notes_label.setVisible(bool(state.warnings))
         self.notes_label.setText("\n".join(state.warnings))
         self._show_activity()
@@ -117,10 +116,7 @@ class StoppedBox(QWidget):
         self.resume_button = button(
             "Resume", "Go on after the last whole epoch", self._tuning.resume, primary=True
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.message_label)
-        layout.addWidget(self.resume_button)
+        _stack(self, self.message_label, self.resume_button)
         follow(self, shared.tuning.changed, self.show_state)
         self.show_state()
 
@@ -137,6 +133,13 @@ class StoppedBox(QWidget):
         kept = self._tuning.unfinished
         self.resume_button.setVisible(kept is not None)
         self.message_label.setText(stopped_text(self._tuning.state, kept))
+
+
+def _stack(box: QWidget, *widgets: QWidget) -> None:
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
 
 
 def stopped_text(state: TrainingState, kept: str | None) -> str:
