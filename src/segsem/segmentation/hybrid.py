@@ -7,6 +7,7 @@ does not cost the rest of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -17,7 +18,8 @@ from segsem.core.contour import Source
 from segsem.core.params import Routing
 from segsem.core.progress import Progress
 from segsem.core.types import FloatImage, MaskArray
-from segsem.segmentation.auto_prompts import Part, count_tiles, parts_by_tile
+from segsem.segmentation.ahead import Helpers, in_order
+from segsem.segmentation.auto_prompts import Part, Tile, count_tiles, parts_by_tile
 from segsem.segmentation.candidates import Candidates
 from segsem.segmentation.canvas import Answer, Canvas, Decision, HybridResult, Mark
 from segsem.segmentation.confidence import POOR, Calibration
@@ -32,7 +34,12 @@ from segsem.segmentation.evidence import (
     stability_score,
 )
 from segsem.segmentation.expected import Expected
-from segsem.segmentation.predictor import MASK_THRESHOLD, MaskPrediction, Predictor
+from segsem.segmentation.predictor import (
+    MASK_THRESHOLD,
+    MaskPrediction,
+    Predictor,
+    SideBySide,
+)
 from segsem.segmentation.stretches import stretches
 
 LOGIT_SCALE = 4.0
@@ -97,22 +104,48 @@ def route(
     side = predictor.frame_px if predictor is not None else frame_px
     total = count_tiles(candidates.labels.shape, side)
     design = None if expected is None else expected.labels
-    for done, tile in enumerate(parts_by_tile(candidates.labels, side, design)):
-        yield Progress(done, total, "segmenting")
-        edges = candidates.edges.crop(tile.window.slices)
-        predictions: list[MaskPrediction | None] = [None] * len(tile.parts)
-        if tile.parts and predictor is not None and rules.routing is not Routing.SAUVOLA_ONLY:
-            embedding = predictor.encode(np.ascontiguousarray(tile.window.crop(grey_u8)))
-            predictions = list(predict_parts(predictor, embedding, tile.parts, edges))
-        answers = [
-            _decide(part, prediction, candidates, edges, rules, watch)
-            for part, prediction in zip(tile.parts, predictions, strict=True)
-        ]
-        canvas.paint(tile, answers)
-    yield Progress(total, total, "segmenting")
+    tiles = parts_by_tile(candidates.labels, side, design)
+
+    def answer(tile: Tile) -> list[Answer]:
+        return _answers(tile, grey_u8, candidates, predictor, rules, watch)
+
+    with _helpers(predictor, total, watch) as helpers:
+        yield Progress(0, total, "segmenting")
+        for done, (tile, answers) in enumerate(in_order(answer, tiles, helpers), start=1):
+            canvas.paint(tile, answers)
+            yield Progress(done, total, "segmenting")
     canvas.blend()
     canvas.clean(candidates)
     return canvas.result()
+
+
+def _helpers(
+    predictor: Predictor | None, tiles: int, watch: Watch | None
+) -> AbstractContextManager[Helpers | None]:
+    """Threads for the tiles; none where somebody watches, who is to see them in order."""
+    if tiles > 1 and watch is None and isinstance(predictor, SideBySide):
+        return predictor.helpers()
+    return nullcontext()
+
+
+def _answers(
+    tile: Tile,
+    grey_u8: npt.NDArray[np.uint8],
+    candidates: Candidates,
+    predictor: Predictor | None,
+    rules: RoutingRules,
+    watch: Watch | None,
+) -> list[Answer]:
+    """Say what stands for each part of a tile."""
+    edges = candidates.edges.crop(tile.window.slices)
+    predictions: list[MaskPrediction | None] = [None] * len(tile.parts)
+    if tile.parts and predictor is not None and rules.routing is not Routing.SAUVOLA_ONLY:
+        embedding = predictor.encode(np.ascontiguousarray(tile.window.crop(grey_u8)))
+        predictions = list(predict_parts(predictor, embedding, tile.parts, edges))
+    return [
+        _decide(part, prediction, candidates, edges, rules, watch)
+        for part, prediction in zip(tile.parts, predictions, strict=True)
+    ]
 
 
 def _decide(

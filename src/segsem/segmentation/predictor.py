@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from segsem.core.types import FloatImage, ImageArray, MaskArray
 from segsem.imaging.image import SEMImage
+from segsem.segmentation.ahead import Helpers
 from segsem.segmentation.prompts import Prompts
 
 MASK_THRESHOLD = 0.0
@@ -203,4 +205,13 @@ class Interruptible(Protocol):
 
     def set_checkpoint(self, checkpoint: Callable[[], None] | None) -> None:
         """Have `checkpoint` called every few steps of an encoding; what it raises ends it."""
+        ...
+
+
+@runtime_checkable
+class SideBySide(Protocol):
+    """A predictor that several threads may ask at once, each answered as if it were alone."""
+
+    def helpers(self) -> AbstractContextManager[Helpers | None]:
+        """Threads to ask it from; None where one alone is quicker."""
         ...

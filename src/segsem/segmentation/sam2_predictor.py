@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from segsem.core.exceptions import InputError, ModelError
 from segsem.core.types import FloatImage, ImageArray
 from segsem.imaging.image import SEMImage
 from segsem.imaging.normalise import normalise
+from segsem.segmentation.ahead import Helpers
 from segsem.segmentation.confidence import Calibration
 from segsem.segmentation.division import DIVISION_PX, FrameDivision
 from segsem.segmentation.frame import Frame, choose_frame
 from segsem.segmentation.inference.runner import ModelRunner
+from segsem.segmentation.inference.threads import side_by_side
 from segsem.segmentation.predictor import ImageEmbedding, MaskPrediction, PackedEmbedding
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.sam2_embedding import EMBEDDING_VERSION, Encoded, pack, unpack
@@ -132,6 +135,10 @@ class SAM2Predictor:
             What it raises ends the encoding and comes out of `encode`.
         """
         self._checkpoint = checkpoint
+
+    def helpers(self) -> AbstractContextManager[Helpers | None]:
+        """Threads for many frames at once, see `side_by_side`."""
+        return side_by_side(self._frame_px, self._device)
 
     def encode(self, image: SEMImage | ImageArray) -> ImageEmbedding:
         """Encode a whole image, or a (H, W) uint8 crop that is already normalised.

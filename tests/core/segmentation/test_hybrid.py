@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
@@ -9,7 +13,8 @@ from scipy import ndimage as ndi
 from segsem.core.contour import SOURCE_CODES, Source
 from segsem.core.exceptions import UsageError
 from segsem.core.params import ExtractParams, Routing, Tone
-from segsem.pipeline import extract
+from segsem.pipeline import extract, extract_steps
+from segsem.segmentation.ahead import Helpers
 from segsem.segmentation.predictor import MaskPrediction
 
 
@@ -189,3 +194,38 @@ def test_the_manifest_tells_the_tone_and_the_user_overrules_it(scenes):
     assert (told["tone"], told["tone_source"]) == ("dark", "manifest")
     said = extract(image, None, params.model_copy(update={"tone": Tone.BRIGHT})).provenance
     assert (said["tone"], said["tone_source"]) == ("bright", "user")
+
+
+def test_tiles_side_by_side_give_what_tiles_one_by_one_give(scenes, threshold_predictor):
+    class SideBySide(threshold_predictor):
+        @contextmanager
+        def helpers(self):
+            with ThreadPoolExecutor(3) as executor:
+                yield Helpers(executor, 3)
+
+    image = scenes.image(scenes.noisy(scenes.lines(shape=(300, 420))))
+    alone, together = (extract(image, kind()) for kind in (threshold_predictor, SideBySide))
+    assert len(alone.regions) == len(together.regions) > 5
+    np.testing.assert_array_equal(alone.confidence_map, together.confidence_map)
+    for one, other in zip(alone.regions, together.regions, strict=True):
+        assert one.evidence == other.evidence
+        assert one.prompts == other.prompts
+        for first, second in zip(one.contours, other.contours, strict=True):
+            np.testing.assert_array_equal(first.vertices_rc, second.vertices_rc)
+
+
+def test_closing_the_steps_ends_what_was_begun_ahead(scenes, threshold_predictor):
+    class SideBySide(threshold_predictor):
+        @contextmanager
+        def helpers(self):
+            with ThreadPoolExecutor(2, "tiles-of-this-test") as executor:
+                yield Helpers(executor, 2)
+
+    image = scenes.image(scenes.noisy(scenes.lines(shape=(300, 420))))
+    steps = extract_steps(image, SideBySide())
+    while next(steps).message != "segmenting":
+        pass
+    next(steps)
+    assert any("tiles-of-this-test" in thread.name for thread in threading.enumerate())
+    steps.close()
+    assert not any("tiles-of-this-test" in thread.name for thread in threading.enumerate())

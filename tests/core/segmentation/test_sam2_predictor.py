@@ -8,7 +8,9 @@ import torch
 from segsem.core.exceptions import InputError, ModelError
 from segsem.imaging.image import SEMImage
 from segsem.models.build import build_model
+from segsem.segmentation.ahead import in_order
 from segsem.segmentation.frame import choose_frame
+from segsem.segmentation.inference.threads import side_by_side
 from segsem.segmentation.predictor import Predictor
 from segsem.segmentation.prompts import Prompts
 from segsem.segmentation.sam2_predictor import SAM2Predictor
@@ -203,3 +205,36 @@ def test_an_encoder_that_is_not_known_runs_as_it_is() -> None:
 
     assert calls
     assert found.logits == pytest.approx(expected.logits, abs=1e-4)
+
+
+def test_frames_side_by_side_are_answered_as_one_by_one(predictor: SAM2Predictor) -> None:
+    def work(number: int) -> npt.NDArray[np.float32]:
+        answers = predictor.decode_batch(predictor.encode(pictures[number]), [BOTH, BOTH])
+        return answers[1].logits
+
+    pictures = [np.roll(picture(120, 128), shift) for shift in range(6)]
+    cores = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        expected = [work(number) for number in range(6)]
+        torch.set_num_threads(2)
+        with predictor.helpers() as helpers:
+            assert helpers is not None
+            assert helpers.count == 2
+            assert set(helpers.executor.map(lambda _: torch.get_num_threads(), range(4))) == {1}
+            for number, logits in in_order(work, range(6), helpers):
+                np.testing.assert_array_equal(logits, expected[number])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(cores)
+
+
+@pytest.mark.parametrize(("cores", "frame_px"), [(1, 256), (2, 1024)])
+def test_one_core_or_a_large_frame_needs_no_helpers(cores: int, frame_px: int) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(cores)
+        with side_by_side(frame_px, torch.device("cpu")) as helpers:
+            assert helpers is None
+    finally:
+        torch.set_num_threads(before)
