@@ -4,6 +4,7 @@
     python tools/measure_finetune.py cost --model nano --images 42 --steps 8
     python tools/measure_finetune.py cost --model tiny --images 2 --steps 2
     python tools/measure_finetune.py swing --rates 1e-4 3e-4 6e-4
+    python tools/measure_finetune.py bf16 --model nano --steps 4
 
 `cost` makes a project of synthetic images in a temporary folder, begins to fine-tune and stops
 after some steps (0: goes on to the end): seconds and peak memory, phase by phase. Other models
@@ -12,6 +13,9 @@ than nano have random weights: what they cost does not depend on them.
 `swing` trains on one process and scores other images of it after each epoch, with the weights of
 the last step and with averages of them, from the same run. Its process is one of its own
 (`DEVELOPMENT`): defaults are chosen here, never on the preset `polycrystal`, which is reported.
+
+`bf16` runs the same steps in single precision and under bfloat16, in turns, and prints the ratio of
+their processor time.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -55,7 +59,7 @@ from segsem.training.finetune import Request, finetune
 from segsem.training.finetune_average import WeightAverage
 from segsem.training.finetune_loss import StepGradient
 from segsem.training.finetune_params import FinetuneParams
-from segsem.training.finetune_parts import choose_learning
+from segsem.training.finetune_parts import choose_learning, set_modes
 from segsem.training.finetune_trainer import EpochRow, FinetuneTrainer
 from segsem.training.validation import Validation
 
@@ -89,14 +93,16 @@ def main() -> None:
     swing.add_argument("--rates", type=float, nargs="+", default=[3e-4])
     swing.add_argument("--decays", type=float, nargs="+", default=[0.0, 0.95])
     swing.add_argument("--epochs", type=int, default=8)
+    half = kinds.add_parser("bf16")
+    half.add_argument("--model", default="nano", choices=("nano", *RANDOM_MODELS))
+    half.add_argument("--steps", type=int, default=4, help="Of each turn.")
+    half.add_argument("--turns", type=int, default=3)
     args = parser.parse_args()
     step_back()
     torch.set_num_threads(getattr(args, "threads", 1))
+    measured = {"cost": measure_cost, "swing": measure_swing, "bf16": measure_bf16}
     with tempfile.TemporaryDirectory() as folder:
-        if args.kind == "cost":
-            measure_cost(args, Path(folder))
-        else:
-            measure_swing(args, Path(folder))
+        measured[args.kind](args, Path(folder))
 
 
 def measure_cost(args: argparse.Namespace, folder: Path) -> None:
@@ -238,6 +244,43 @@ def one_run(
             with average.in_place():
                 found[decay].append(validation.score(model))
     return found
+
+
+def measure_bf16(args: argparse.Namespace, folder: Path) -> None:
+    """Print the processor time of steps with bfloat16 over that without, turn by turn."""
+    base = random_base(args.model, folder) or NANO.name
+    images = [development_image(number) for number in range(4)]
+    ways = [one_gradient(base, images, bf16=bf16) for bf16 in (False, True)]
+    for step in ways:
+        step(0)
+    ratios = []
+    for turn in range(args.turns):
+        spent = []
+        for step in ways:
+            began = time.process_time()
+            for number in range(args.steps):
+                step(1 + turn * args.steps + number)
+            spent.append((time.process_time() - began) / args.steps)
+        ratios.append(spent[1] / spent[0])
+        say(f"fp32 {spent[0]:.2f} s a step, bf16 {spent[1]:.2f} s: ratio {ratios[-1]:.2f}")
+    say(f"{args.model}: bf16 takes {np.median(ratios):.2f} of the time of fp32 (median)")
+
+
+def one_gradient(
+    base: str, images: Sequence[FewShotImage], *, bf16: bool
+) -> Callable[[int], object]:
+    """Give what computes the gradient of a step, by its number."""
+    params = FinetuneParams(bf16=bf16)
+    model, description = load_model(base)
+    choose_learning(model, params)
+    set_modes(model, params.train)
+    small = base == NANO.name
+    frame = ModelFrame(description.frame_px, fixed=not small)
+    source = FrameSource(images, (), frame, params, 2 if small else 1)
+    gradient = StepGradient(
+        model, 12 if small else 2, params.corrections, bf16, save_memory=not small
+    )
+    return lambda step: gradient(source.batch(step), (params.seed, step))
 
 
 def development_image(number: int) -> FewShotImage:

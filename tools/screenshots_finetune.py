@@ -98,7 +98,6 @@ class FinetuneTour(Tour):
     def run(self, images: Path, epochs: int) -> None:
         """From an empty training set to a model that is adopted."""
         self.settle(1000)
-        self.snap("empty")
         self.session.open_files([images / "manifest.csv"])
         self.wait(lambda: self.session.document is not None)
         self.put_in(images, COUNT)
@@ -132,7 +131,6 @@ class FinetuneTour(Tour):
         self.wait(lambda: tuning.state.phase is Phase.TRAINING)
         panel.work_box.cancel_button.click()
         self.wait(lambda: not tuning.is_running)
-        self.snap("cancelled")
         panel.stopped_box.resume_button.click()
         self.wait(lambda: not tuning.is_running)
         self.snap("result")

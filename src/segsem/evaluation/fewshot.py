@@ -216,6 +216,17 @@ class FewShotMeasurement:
                 results.append(known)
         return results
 
+    def known(self, keys: Iterable[RunKey]) -> list[RunResult]:
+        """Give the runs that are there already, and make none.
+
+        Raises
+        ------
+        InputError
+            If a result in the folder is damaged, or of another set.
+        """
+        read = (read_result(self._path(key), self._data.digest) for key in keys)
+        return [result for result in read if result is not None]
+
     def rates(self, trials: Iterable[RunKey]) -> Generator[Progress, None, dict[str, float]]:
         """Choose each mode's learning rate by the validation sites of its trials."""
         found = yield from self.run(trials)

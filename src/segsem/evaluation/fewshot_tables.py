@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -149,6 +149,24 @@ def ablation_table(runs: Sequence[RunResult]) -> str:
             + " | ".join(cells)
             + f" | {falls[first].spread:.3f} | {'-' if known is None else _cell(known)} |"
         )
+    return "\n".join(lines)
+
+
+def rates_table(trials: Sequence[RunResult]) -> str:
+    """Markdown: what each learning rate came to on validation sites within the training images.
+
+    Parameters
+    ----------
+    trials : sequence of RunResult
+        Of any seeds; a seed has a column of its own.
+    """
+    seeds = sorted({run.key.seed for run in trials})
+    scores = {run.key: f"{run.val_score:.4f} ({run.best_epoch})" for run in trials}
+    head = " | ".join(f"seed {seed} (epoch)" for seed in seeds)
+    lines = [f"| what learns | rate | {head} |", "|---" * (len(seeds) + 2) + "|"]
+    for key in sorted({replace(key, seed=0) for key in scores}, key=lambda k: (k.train, k.rate)):
+        cells = [scores.get(replace(key, seed=seed), "-") for seed in seeds]
+        lines.append(f"| {key.train} | x {key.rate:.2g} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

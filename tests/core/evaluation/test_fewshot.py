@@ -46,6 +46,7 @@ from segsem.evaluation.fewshot_tables import (
     encoder_runs,
     fall_of,
     forgetting_table,
+    rates_table,
     runs_csv,
 )
 from segsem.metrics.polyline import Polyline
@@ -233,6 +234,8 @@ def test_rates_are_chosen_by_validation_sites(data: FewShotSet, tmp_path: Path) 
     runs = FewShotMeasurement(data, tmp_path / "runs", FakeTrainer(), known)
     rates = run_to_completion(runs.rates(rate_trials(2, ("all",))))
     assert rates == {"all": pytest.approx(1 / 3)}
+    there = runs.known([ZERO_SHOT, *rate_trials(2, ("all", "lora"))])
+    assert [run.key for run in there] == rate_trials(2, ("all",))
 
 
 def result(key: RunKey, errors: dict[str, float]) -> RunResult:
@@ -294,6 +297,9 @@ def test_tables_name_counts_modes_and_families() -> None:
     assert "| 10 | 2.000, +50 %" in forgetting_table(encoder_runs(runs))
     modes = ablation_table(runs)
     assert "| lora | x 3 | 1 | 3.000, +0 % (+0 to +0)" in modes
+    tried = rates_table(runs[1:])
+    assert "| image_encoder | x 1 | 0.5000 (9) | 0.5000 (9) |" in tried
+    assert "| lora | x 3 | 0.5000 (9) | - |" in tried
     rows = runs_csv(runs).splitlines()
     assert len(rows) == 1 + 2 * len(runs)
     assert rows[1].split(",")[9:12] == ["held out", "2", "3.0000"]
