@@ -147,7 +147,8 @@ class Tour:
         while not condition():
             if timer.elapsed() > PATIENCE_MS:
                 raise TimeoutError
-            QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
+            # Not a loop that turns and turns: what is waited for needs the processor.
+            QTest.qWait(50)
 
     @property
     def canvas(self) -> Any:
