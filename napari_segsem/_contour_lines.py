@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from segsem.export.dashes import split_into_dashes
 
 Segments = npt.NDArray[np.float64]
 NONE: Segments = np.zeros((0, 2, 2))
+
+LINES_PER_VIEW = 330.0
+"""A line is this part of the image's longer side wide, so that it reads in the whole view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,37 @@ class RegionLines:
 
     region_id: int
     lines: Segments
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnRegion:
+    """One region as it is drawn.
+
+    Attributes
+    ----------
+    dashes : mapping of Source to (N, 2, 2) arrays
+        Its contours in the dashes of what each stretch stands on.
+    outline : (N, 2, 2) array
+        Its contours undashed.
+    """
+
+    dashes: Mapping[Source, Segments]
+    outline: Segments
+
+
+def line_width_px(shape: tuple[int, int]) -> float:
+    """Width in image px of a line that reads where an image of this shape is seen whole."""
+    return max(1.0, max(shape) / LINES_PER_VIEW)
+
+
+def drawn(regions: Iterable[Region], width_px: float) -> dict[int, DrawnRegion]:
+    """Cut regions into lines, by their ids; a hundred take a while: not in the GUI's thread."""
+    return {
+        region.region_id: DrawnRegion(
+            lines_by_source([region], width_px), region_lines(region).lines
+        )
+        for region in regions
+    }
 
 
 def lines_by_source(regions: Iterable[Region], dash_unit_px: float) -> dict[Source, Segments]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_segsem._document import Document
-from napari_segsem._review_layers import confidence_text, source_text, why_text
+from napari_segsem._review_words import confidence_text, source_text, why_text
 from napari_segsem._session import Session
 from segsem.core.appearance import SOURCE_STYLES
 from segsem.core.contour import Region

@@ -288,7 +288,7 @@ class AnnotateLayers:
         layer = self._layers[_layers.BOX]
         if box_rc is None or self._document is None:
             if len(layer.data):
-                layer.data = np.zeros((0, 2, 2))
+                _layers.put(layer, np.zeros((0, 2, 2)))
             return
         row0, col0, row1, col1 = box_rc
         corners = np.array([[row0, col0], [row0, col1], [row1, col1], [row1, col0]])
@@ -296,7 +296,7 @@ class AnnotateLayers:
         if layer.edge_width != width:
             layer.edge_width = width
         if not np.array_equal(layer.data, sides):
-            layer.data = sides
+            _layers.put(layer, sides)
 
     def show_preview(self) -> None:
         """Show the chosen candidate; nothing where there is none."""
@@ -306,14 +306,13 @@ class AnnotateLayers:
         outline = annotation.chosen_outline
         if outline is None:
             if layer.data.any():
-                layer.data = np.zeros((1, 1), dtype=np.uint8)
+                _layers.put(layer, np.zeros((1, 1), dtype=np.uint8))
             # Moving an empty layer back would draw it once more for nothing.
             scale, units = self._document.scale, self._document.units
             _layers.place_at(layer, scale, layer.translate, units)
             return
         # A small layer moved to its place: the whole image is never drawn anew for one click.
-        layer.data = outline.data
-        _layers.place(layer, self._document, outline.offset_rc)
+        _layers.put_at(layer, outline.data, self._document, outline.offset_rc)
 
     def _paint(
         self,

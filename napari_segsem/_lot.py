@@ -11,15 +11,14 @@ from pathlib import Path
 
 from psygnal import Signal
 
+from napari_segsem._lot_tally import REOPENED_OR_NEEDED, LotTally
 from segsem.core.contour import Region, ReviewStatus
 from segsem.export.reviewed import DEFAULT_THRESHOLD, ResultFolder, find_lot, open_review
 from segsem.review.decision import Action
-from segsem.review.item import LEFT_TO_A_PERSON, ItemFlag, ItemKey, ReviewItem
+from segsem.review.item import ItemKey, ReviewItem
 from segsem.review.ledger import Step
 from segsem.review.queue import EVERYTHING, Counts, QueueFilter
 from segsem.review.review import Review as LotReview
-
-REOPENED_OR_NEEDED = frozenset({ItemFlag.NEEDS_HUMAN, ItemFlag.REOPENED})
 
 
 def default_reviewer() -> str:
@@ -60,8 +59,7 @@ class Lot:
         self.wanted = EVERYTHING
         self.shown: list[ReviewItem] = []
         self._rows: dict[ItemKey, int] = {}
-        self._undecided: tuple[int, list[ItemKey]] | None = None
-        self._counts: tuple[tuple[int, QueueFilter], Counts] | None = None
+        self._tally = LotTally(review)
         self._list_shown()
         self.current: ItemKey | None = None
         keys = [item.key for item in self.shown]
@@ -108,25 +106,16 @@ class Lot:
     @property
     def undecided(self) -> list[ItemKey]:
         """Regions that block an export."""
-        # Asked for many times between two decisions, of thousands of regions.
-        if self._undecided is None or self._undecided[0] != self.version:
-            standing = self.review.standing
-            found = [
-                key
-                for key, item in self.review.items.items()
-                if standing(key).status is ReviewStatus.PENDING
-                and (ItemFlag.NEEDS_HUMAN in item.flags or standing(key).reopened)
-            ]
-            self._undecided = (self.version, found)
-        return self._undecided[1]
+        return self._tally.undecided()
+
+    def undecided_of(self, image_id: str) -> list[ItemKey]:
+        """Regions of one image that block an export."""
+        return self._tally.undecided_of(image_id)
 
     @property
     def counts(self) -> Counts:
         """How much of what is shown is left."""
-        if self._counts is None or self._counts[0] != (self.version, self.wanted):
-            counts = self.review.queue.counts(self.wanted)
-            self._counts = ((self.version, self.wanted), counts)
-        return self._counts[1]
+        return self._tally.counts()
 
     def row_of(self, key: ItemKey | None) -> int | None:
         """Row of a region in what is shown; None where it is not shown."""
@@ -177,7 +166,7 @@ class Lot:
         try:
             self.review.decide(key, action, self.reviewer)
         finally:
-            self._decided()
+            self._decided({key.image_id})
         if following is not None:
             self.select(following)
 
@@ -192,7 +181,7 @@ class Lot:
         try:
             self.review.decide(key, action, self.reviewer, replacement=replacement)
         finally:
-            self._decided()
+            self._decided({key.image_id})
 
     def accept_above(self, confidence: float) -> list[ItemKey]:
         """Accept all open regions of what is shown that are at least so sure, as one step.
@@ -209,13 +198,7 @@ class Lot:
 
     def n_above(self, confidence: float) -> int:
         """How many regions `accept_above` would accept."""
-        return sum(
-            item.confidence >= confidence
-            and self.status(item.key) is ReviewStatus.PENDING
-            and not self.needs_human(item.key)
-            and not item.flags & LEFT_TO_A_PERSON
-            for item in self.shown
-        )
+        return self._tally.n_above(confidence)
 
     def undo(self) -> str | None:
         """Take the last step back, look at what it was about, and give its name."""
@@ -228,7 +211,8 @@ class Lot:
     def _walked(self, step: Step | None) -> str | None:
         if step is None:
             return None
-        self._decided()
+        # A step may be about results that are no longer on the desk.
+        self._decided({key.image_id for key in step.decisions} & set(self.results))
         key = next(iter(step.decisions))
         self.select(ItemKey(key.image_id, key.region_id))
         return step.name
@@ -245,8 +229,10 @@ class Lot:
                 return other
         return None
 
-    def _decided(self) -> None:
+    def _decided(self, image_ids: set[str] | None = None) -> None:
+        """Tell of decisions in some images; in any if not given."""
         self.version += 1
+        self._tally.forget(image_ids)
         if self.wanted.statuses or self.wanted.flags:
             self._list_shown()
             self.shown_changed.emit()
@@ -255,3 +241,4 @@ class Lot:
     def _list_shown(self) -> None:
         self.shown = self.review.queue.shown(self.wanted)
         self._rows = {item.key: row for row, item in enumerate(self.shown)}
+        self._tally.show(self.shown)

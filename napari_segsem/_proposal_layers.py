@@ -84,7 +84,7 @@ class ProposalLayers:
             self._drawn.clear()
             layer = self._layers.get(_layers.PROPOSALS)
             if layer is not None and layer in self._viewer.layers:
-                layer.data = np.zeros((1, 1), dtype=np.uint8)
+                _layers.put(layer, np.zeros((1, 1), dtype=np.uint8))
         for name in _layers.PROPOSAL_LAYERS:
             if self._layers.get(name) in self._viewer.layers:
                 _layers.place(self._layers[name], document)
@@ -138,7 +138,7 @@ class ProposalLayers:
             return
         layer = self._layer(_layers.PROPOSALS, document)
         if layer.data.shape != document.image.shape:
-            layer.data = np.zeros(document.image.shape, dtype=np.uint8)
+            _layers.put(layer, np.zeros(document.image.shape, dtype=np.uint8))
         self._set(layer, places, 1)
 
     def _erase(self, outlines: Iterable[Outline]) -> None:
@@ -197,18 +197,17 @@ class ProposalLayers:
         data = np.concatenate(vectors) if vectors else np.zeros((0, 2, 2))
         if not np.array_equal(layer.data, data):
             layer.edge_width = self._screen_px(LINE_SCREEN_PX)
-            layer.data = data
+            _layers.put(layer, data)
 
     def _show_hover(self, outline: Outline | None) -> None:
         document = self._session.document
         layer = self._layers.get(_layers.HOVER)
         if outline is None or document is None:
             if layer is not None and layer in self._viewer.layers and layer.data.any():
-                layer.data = np.zeros((1, 1), dtype=np.uint8)
+                _layers.put(layer, np.zeros((1, 1), dtype=np.uint8))
             return
         layer = self._layer(_layers.HOVER, document)
-        layer.data = outline.data
-        _layers.place(layer, document, outline.offset_rc)
+        _layers.put_at(layer, outline.data, document, outline.offset_rc)
 
     def _layer(self, name: str, document: Document) -> Any:
         layers, known = self._viewer.layers, self._layers.get(name)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from napari_segsem._contour_lines import DrawnRegion, drawn, line_width_px
 from napari_segsem._lot import Lot
 from segsem.core.contour import Region
 from segsem.core.extraction import Extraction
+from segsem.core.types import LabelArray
 from segsem.export.reviewed import with_decisions
 from segsem.review.item import ItemKey
 
@@ -18,11 +22,16 @@ class Review:
         Holds the decisions.
     extraction : Extraction
         The image's results as they were found.
+    lines : mapping of int to DrawnRegion, optional
+        How they are drawn, where somebody has made that beside the window.
     """
 
-    def __init__(self, lot: Lot, extraction: Extraction) -> None:
+    def __init__(
+        self, lot: Lot, extraction: Extraction, lines: Mapping[int, DrawnRegion] | None = None
+    ) -> None:
         self.lot = lot
         self.found = extraction
+        self._lines = lines
         self._standing: tuple[int, Extraction] | None = None
 
     @property
@@ -37,6 +46,21 @@ class Review:
             decided = with_decisions(self.found, self.lot.review)
             self._standing = (self.lot.version, decided)
         return self._standing[1]
+
+    def drawn(self) -> dict[int, DrawnRegion]:
+        """How the regions are drawn as they stand, by their ids."""
+        width = line_width_px(self.found.shape)
+        if self._lines is None:
+            self._lines = drawn(self.found.regions, width)
+        changed = set(self.replaced)
+        return {
+            **self._lines,
+            **drawn((r for r in self.extraction.regions if r.region_id in changed), width),
+        }
+
+    def labels(self) -> LabelArray:
+        """Return (H, W) int32, the numbers of the regions as they stand; the caller's own."""
+        return self.extraction.labels()
 
     @property
     def regions(self) -> list[Region]:
@@ -90,7 +114,7 @@ class Review:
     @property
     def undecided_ids(self) -> list[int]:
         """Regions of this image that block an export."""
-        return [key.region_id for key in self.lot.undecided if key.image_id == self.image_id]
+        return [key.region_id for key in self.lot.undecided_of(self.image_id)]
 
     def select(self, region_id: int) -> None:
         """Look at a region."""

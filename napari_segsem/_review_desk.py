@@ -15,6 +15,7 @@ from psygnal import Signal
 
 from napari_segsem._document import Document
 from napari_segsem._documents import Background
+from napari_segsem._image_results import ImageResults, image_path, is_of, read_image_results
 from napari_segsem._kept_results import KeptResults
 from napari_segsem._lot import Lot
 from napari_segsem._review import Review
@@ -22,10 +23,8 @@ from napari_segsem._session import Session
 from segsem.core.contour import ReviewStatus
 from segsem.core.exceptions import SegSemError
 from segsem.core.extraction import Extraction
-from segsem.export.results import read_results
 from segsem.review.decision import Action
 from segsem.review.item import ItemKey
-from segsem.review.outline import Outline, outlines_of
 
 
 class ReviewDesk:
@@ -301,13 +300,12 @@ class ReviewDesk:
         self._loading.add(mark)
         result = lot.results[image_id]
 
-        def loaded(read: tuple[Extraction, dict[int, Outline]]) -> None:
+        def loaded(read: ImageResults) -> None:
             self._loading.discard(mark)
             if self._closed or lot is not self.lot:
                 return
-            extraction, outlines = read
-            lot.review.know_outlines(image_id, outlines)
-            document.review = Review(lot, extraction)
+            lot.review.know_outlines(image_id, read.outlines)
+            document.review = Review(lot, read.extraction, read.lines)
             if document is self._session.document:
                 self._session.review_changed.emit()
                 if self._zoom_wanted:
@@ -318,7 +316,7 @@ class ReviewDesk:
             if to_show:
                 self._session.tell_error(message)
 
-        self._background(lambda: _read(result.folder), loaded, failed)
+        self._background(lambda: read_image_results(result.folder), loaded, failed)
 
     def _open_image(self, lot: Lot, image_id: str) -> None:
         documents = self._session.documents
@@ -327,7 +325,7 @@ class ReviewDesk:
             if document is not None and self._image_id(lot, document) == image_id:
                 documents.go_to(index)
                 return
-        path = _image_path(lot, image_id)
+        path = image_path(lot, image_id)
         if path is None or not path.is_file():
             self._zoom_wanted = False
             where = "" if path is None else f" at {path}"
@@ -342,7 +340,7 @@ class ReviewDesk:
         following = lot.next_open()
         if following is None or lot.current is None or following.image_id == lot.current.image_id:
             return
-        path, image_id = _image_path(lot, following.image_id), following.image_id
+        path, image_id = image_path(lot, following.image_id), following.image_id
         if path is None or not path.is_file():
             return
 
@@ -359,7 +357,7 @@ class ReviewDesk:
             return made
         return next(
             (name for name, result in lot.results.items()
-             if _is_of(result.record.provenance, document)),
+             if is_of(result.record.provenance, document)),
             None,
         )  # fmt: skip
 
@@ -374,19 +372,3 @@ class ReviewDesk:
 
     def _relay_shown(self) -> None:
         self.shown_changed.emit()
-
-
-def _read(folder: Path) -> tuple[Extraction, dict[int, Outline]]:
-    extraction = read_results(folder)
-    return extraction, outlines_of(extraction.regions)
-
-
-def _image_path(lot: Lot, image_id: str) -> Path | None:
-    named = lot.results[image_id].record.provenance.get("image_path")
-    return Path(str(named)) if named else None
-
-
-def _is_of(provenance: dict[str, object], document: Document) -> bool:
-    if document.image.sha256:
-        return provenance.get("image_sha256") == document.image.sha256
-    return provenance.get("content_hash") == document.content_hash

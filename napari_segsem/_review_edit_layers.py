@@ -189,7 +189,7 @@ class EditLayers:
     def _clear_stroke(self) -> None:
         layer = self._layers.get(STROKE)
         if layer is not None and layer.data.any():
-            layer.data = np.zeros((1, 1), np.uint8)
+            _layers.put(layer, np.zeros((1, 1), np.uint8))
 
     def _nm_per_px(self) -> float:
         document = self._edit.document

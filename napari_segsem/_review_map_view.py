@@ -8,8 +8,9 @@ import numpy as np
 from superqt.utils import qdebounced
 
 from napari_segsem import _layers
+from napari_segsem._contour_lines import LINES_PER_VIEW
 from napari_segsem._document import Document
-from napari_segsem._review_layers import LINE_SCREEN_PX, LINES_PER_VIEW, ZOOM_SETTLED_MS
+from napari_segsem._review_layers import LINE_SCREEN_PX, ZOOM_SETTLED_MS
 from napari_segsem._review_map_maker import MapMaker
 from napari_segsem._session import Session
 

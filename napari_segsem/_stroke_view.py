@@ -37,8 +37,7 @@ class StrokeView:
         if stroke is None:
             self._restore()
         elif change is None or layer.data is not stroke.shown:
-            layer.data = stroke.shown
-            _layers.place(layer, document, stroke.offset_rc)
+            _layers.put_at(layer, stroke.shown, document, stroke.offset_rc)
         else:
             (rows, cols), edge = change
             at = np.nonzero(stroke.shown[rows, cols] != edge)

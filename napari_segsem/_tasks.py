@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -14,6 +15,34 @@ from segsem.core.exceptions import SegSemError
 
 Outcome = tuple[Any, str | None]
 """A result, or a message for the user."""
+
+POLITE_S = 0.0005
+"""How long other threads may keep Python from the GUI's while work goes on beside it.
+
+By default it is ten times as much, and the GUI's thread asks again after each call of Qt."""
+
+
+class _Manners:
+    """Has threads change more often while any work goes on in the background."""
+
+    def __init__(self) -> None:
+        self._running, self._usual_s = 0, sys.getswitchinterval()
+
+    def begin(self) -> None:
+        """Work begins; called in the GUI's thread."""
+        if not self._running:
+            self._usual_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(POLITE_S, self._usual_s))
+        self._running += 1
+
+    def end(self) -> None:
+        """Work has ended; called in the GUI's thread."""
+        self._running -= 1
+        if not self._running:
+            sys.setswitchinterval(self._usual_s)
+
+
+_manners = _Manners()
 
 
 @ensure_main_thread  # type: ignore[untyped-decorator]
@@ -116,6 +145,7 @@ def run_in_background(
     """Run something that writes files beside the GUI; both callbacks come in the GUI thread."""
 
     def told(outcome: Outcome) -> None:
+        _manners.end()
         result, error = outcome
         if error is None:
             on_done(result)
@@ -124,6 +154,8 @@ def run_in_background(
 
     worker = create_worker(_outcome, work, _start_thread=False)
     worker.returned.connect(told)
+    worker.errored.connect(lambda _error: _manners.end())
+    _manners.begin()
     worker.start()
 
 

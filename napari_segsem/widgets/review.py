@@ -19,8 +19,8 @@ from napari_segsem._hover import describe, region_text
 from napari_segsem._line_scan import ScanFinder
 from napari_segsem._lot import Lot
 from napari_segsem._review import Review
-from napari_segsem._review_layers import source_text
 from napari_segsem._review_thumbnails import RegionThumbnails
+from napari_segsem._review_words import source_text
 from napari_segsem._tasks import Pause, run_in_background, soon
 from napari_segsem.widgets.batch_box import BatchBox
 from napari_segsem.widgets.edit_box import EditBox
