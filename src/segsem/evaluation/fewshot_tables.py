@@ -147,7 +147,7 @@ def ablation_table(runs: Sequence[RunResult]) -> str:
         lines.append(
             f"| {mode} | x {some[0].key.rate:.2g} | {len(some)} | "
             + " | ".join(cells)
-            + f" | {falls[first].spread:.3f} | {'-' if known is None else _cell(known)} |"
+            + f" | {_spread(falls[first])} | {'-' if known is None else _cell(known)} |"
         )
     return "\n".join(lines)
 
@@ -229,6 +229,10 @@ def _mean(run: RunResult, value: Callable[[dict[str, float]], float]) -> float:
 
 def _cell(fall: Fall) -> str:
     return f"{fall.after:.3f}, {fall}"
+
+
+def _spread(fall: Fall) -> str:
+    return f"{100 * fall.spread:.1f} %" if np.isfinite(fall.spread) else "-"
 
 
 def encoder_runs(runs: Sequence[RunResult]) -> list[RunResult]:
