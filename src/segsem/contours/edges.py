@@ -15,6 +15,7 @@ from segsem.contours.profiles import EdgeImage
 from segsem.contours.scan import SEARCH_PX, Neighbours, Stretches, scan
 from segsem.contours.sides import opposite_sides, side_of
 from segsem.contours.trace import Polyline
+from segsem.contours.trail import find_trail
 from segsem.core.params import EdgeParams, EdgeSide
 from segsem.core.types import FloatArray, PointsRC
 
@@ -51,16 +52,25 @@ def fit_edges(
     """
     if not lines:
         return None
-    near = _Near(image, Neighbours(lines), bright, params)
-    chosen = _selection(lines, params.step_px)
-    chains, base = coarse_bases(image, chosen, bright, params)
+    trail = find_trail(image, lines)
+    if trail is None:
+        return _model(_Near(image, Neighbours(lines), bright, params), lines)
+    image = trail.removed_from(image)
+    model = _model(_Near(image, Neighbours(lines), bright, params), lines)
+    return None if model is None else replace(model, image=image)
+
+
+def _model(near: _Near, lines: Sequence[Polyline]) -> ImageModel | None:
+    """Look of the edges, and of either side of lines where it differs."""
+    chosen = _selection(lines, near.params.step_px)
+    chains, base = coarse_bases(near.image, chosen, near.bright, near.params)
     seen = near.stretches(chains, base)
     whole = near.model(seen, base)
     normal_rc = opposite_sides(lines)
     if whole is None or normal_rc is None:
         return whole
     side = np.array([side_of(line, normal_rc) for line in chosen])[chains.owner]
-    if not looks_differ(image, seen, side):
+    if not looks_differ(near.image, seen, side):
         return whole
     return replace(whole, normal_rc=normal_rc, sides=near.sides(lines, normal_rc))
 
@@ -121,6 +131,7 @@ def inverse_fit(
         nothing = np.full(len(chains), np.nan)
         zero = np.zeros(len(chains))
         return Fit(nothing, zero, zero, nothing, nothing)
+    image = image if model.image is None else model.image
     at = base + _outward(model.offset_px, bright) * chains.normals_rc(base)
     stretches = _Near(image, model.neighbours, bright, params).stretches(chains, at)
     found = fit_contours(stretches, model, np.zeros(len(chains)))

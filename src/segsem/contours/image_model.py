@@ -11,6 +11,7 @@ from segsem.contours.chains import Chains, IndexArray
 from segsem.contours.inverse import ImageModel, fit_contours
 from segsem.contours.model_fit import ModelFit, fit_model
 from segsem.contours.profiles import EdgeImage
+from segsem.contours.robust_mean import DEPENDENT_ROWS, mean_with_error, robust_mean
 from segsem.contours.scan import STEP_PX, WINDOW_PX, Neighbours, Stretches
 from segsem.core.types import FloatArray, FloatImage, MaskArray
 
@@ -22,19 +23,17 @@ MAX_SATURATED = 0.02
 
 FIRST_WALK_PX2 = 0.02
 MAX_WALK_PX2 = 0.5
-MIN_WALK_PX2 = 8e-3
-MIN_WALK_OF_NOISE = 0.05
+MIN_WALK_PX2 = 0.0114
+MIN_WALK_OF_NOISE = 0.071
 """Even where noise hides it, an edge is taken for this rough: the smaller of px² and of the
 variance of raw positions."""
 
-WALK_OF_SEEN = 2.0
+WALK_OF_SEEN = 1.4
 """The beam smooths roughness along the edge: what is there over what is seen (measured with
 `tools/measure_placement.py` at blurs of 1.2 and 2.2 px)."""
 
 LAGS = (2, 3, 4, 5, 6)
 
-DEPENDENT_ROWS = 1.5
-"""A median of means of blocks is worth that much less than the mean."""
 LEFT_SIGMA_PX = 0.75
 """What the model leaves is smoothed across the edge: it is broader than the beam, noise is not."""
 LEFT_GAIN = 0.3
@@ -42,9 +41,6 @@ LEFT_GAIN = 0.3
 
 LOOK_DIFFERENCE = 0.02
 """Of the contrast, root mean square: above it the two sides of lines have a look each."""
-
-BLOCK = 16
-"""Profiles of which the mean is taken before the median."""
 
 NORMAL_MEDIAN = 0.4549
 """Median of the square of a normal variable: corners are few, so medians do not see them."""
@@ -75,14 +71,22 @@ def fit_image_model(
     position = np.zeros(len(chains))
     model: ImageModel | None = None
     fitted: ModelFit | None = None
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        last = number == ROUNDS - 1
         fitted, weight, left = _look(image, stretches, position, fitted)
         if model is None:
-            walk, scatter = FIRST_WALK_PX2, 0.0
+            model = ImageModel(fitted.model, weight, FIRST_WALK_PX2, 0.0, neighbours, left)
         else:
-            walk, scatter = model.walk_px2, model.scatter_px2
-        model = ImageModel(fitted.model, weight, walk, scatter, neighbours, left)
-        found = fit_contours(stretches, model, position + fitted.edge_px)
+            model = replace(model, edge=fitted.model, weight=weight, left=left)
+        scatter = model.scatter_px2
+        # What is only a start for the next round need not be quite there.
+        found = fit_contours(
+            stretches,
+            model,
+            position + fitted.edge_px,
+            rounds=ROUNDS if last else ROUNDS - 1,
+            learn=not last,
+        )
         position = found.course_px
         raw, sigma = found.raw_px + stretches.bend_px, found.raw_sigma_px
         walk, scatter = _roughness(
@@ -92,7 +96,9 @@ def fit_image_model(
             stretches.step_px,
         )
         offset = float(np.median(position))
-        model = replace(model, walk_px2=walk, scatter_px2=scatter, offset_px=offset)
+        model = replace(
+            model, walk_px2=walk, scatter_px2=scatter, offset_px=offset, spread=found.spread
+        )
     return model
 
 
@@ -114,9 +120,9 @@ def looks_differ(image: EdgeImage, stretches: Stretches, side: IndexArray) -> bo
         rows = side == number
         if rows.sum() < MIN_POINTS:
             return False
-        means.append(_robust_mean(grey[rows], known[rows]))
-        count = np.maximum(known[rows].sum(axis=0) / DEPENDENT_ROWS, 1.0)
-        errors.append(max(image.noise, 0.3) ** 2 / count)
+        mean, error = mean_with_error(grey[rows], known[rows], image.noise)
+        means.append(mean)
+        errors.append(error)
     seen_both = np.isfinite(means[0]) & np.isfinite(means[1])
     if seen_both.sum() < len(WINDOW_PX) // 2:
         return False
@@ -136,7 +142,7 @@ def _look(
     """Edge model of the aligned mean profile, weights of its distances, and what it leaves."""
     grey, known, off = stretches.scanned.around(position)
     rest = float(np.mean(off))
-    mean = _robust_mean(grey, known)
+    mean = robust_mean(grey, known)
     clipped = ((grey <= SATURATED[0]) | (grey >= SATURATED[1])) & known
     count = known.sum(axis=0).astype(np.float64)
     share = clipped.sum(axis=0) / np.maximum(count, 1)
@@ -161,20 +167,6 @@ def _left(
     noise = float(np.mean(error[known] ** 2)) * LEFT_GAIN
     share = max(0.0, 1.0 - noise / max(float(np.mean(rest**2)), 1e-12))
     return np.asarray(share * np.interp(WINDOW_PX, at[known], rest))
-
-
-def _robust_mean(grey: FloatImage, known: MaskArray) -> FloatArray:
-    """Median of the means of blocks of neighbouring profiles: a flake does not count."""
-    blocks = max(1, len(grey) // BLOCK)
-    edges = np.linspace(0, len(grey), blocks + 1).astype(int)[:-1]
-    total = np.add.reduceat(grey * known, edges, axis=0, dtype=np.float64)
-    count = np.add.reduceat(known, edges, axis=0, dtype=np.float64)
-    means: FloatArray = np.full(total.shape, np.nan)
-    np.divide(total, count, out=means, where=count >= 0.5 * count.max())
-    seen = np.isfinite(means).any(axis=0)
-    mean: FloatArray = np.full(grey.shape[1], np.nan)
-    mean[seen] = np.nanmedian(means[:, seen], axis=0)
-    return mean
 
 
 def _noise_variance(

@@ -9,13 +9,14 @@ level crossed, and no outlier bred.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from segsem.contours.chains import Chains, Ends
 from segsem.contours.edge_model import EdgeModel
+from segsem.contours.profiles import EdgeImage
 from segsem.contours.regularise import regularise
 from segsem.contours.scan import WINDOW_PX, Neighbours, Scan, Stretches
 from segsem.contours.sides import side_of
@@ -30,7 +31,16 @@ LEVEL_BLOCK_PX = 4.0
 """Within so much of the contour they are the same."""
 
 LEVEL_SPREAD = 0.03
-"""Of the contrast: how much the grey levels of a stretch may differ from the image's."""
+"""Of the contrast: how much the grey levels of a stretch are thought to differ from the image's
+before the image has told."""
+
+SPREAD_STRETCHES = 10.0
+"""That thought weighs as much as so many stretches of contour."""
+
+SPREAD_ROUNDS = 3
+
+LOOSE = 1e-9
+"""Prior of the shift: none, but enough to invert."""
 
 SMALL_PX = 60.0
 """A closed contour shorter than this is one stretch."""
@@ -81,6 +91,11 @@ class ImageModel:
         Common normal of the lines whose two sides look different.
     sides : mapping of int to ImageModel
         The look of either side of them, by `side_of`.
+    spread : (5,) array
+        Standard deviation of the levels and ramps of stretches about the image's, over the
+        contrast.
+    image : EdgeImage, optional
+        The image without the trail of charging, where it has one.
     """
 
     edge: EdgeModel
@@ -92,6 +107,8 @@ class ImageModel:
     offset_px: float = 0.0
     normal_rc: FloatArray | None = None
     sides: Mapping[int, ImageModel] = field(default_factory=dict)
+    spread: FloatArray = field(default_factory=lambda: np.full(5, LEVEL_SPREAD))
+    image: EdgeImage | None = None
 
     def side(self, line: Polyline) -> int:
         """Key of the look that an edge has in `sides`; 0 for that of all."""
@@ -113,6 +130,8 @@ class InverseFit:
         Contrast of the stretch over that of the model.
     lost : (K,) bool
         No edge there.
+    spread : (5,) array
+        As in `ImageModel`: as these contours tell, where they were asked.
     """
 
     course_px: FloatArray
@@ -121,6 +140,7 @@ class InverseFit:
     raw_sigma_px: FloatArray
     gain: FloatArray
     lost: MaskArray
+    spread: FloatArray
 
 
 class Matcher:
@@ -173,7 +193,14 @@ class Matcher:
         return np.asarray(sums.reshape(-1, columns, columns))
 
 
-def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) -> InverseFit:
+def fit_contours(
+    stretches: Stretches,
+    model: ImageModel,
+    start_px: FloatArray,
+    *,
+    rounds: int = ROUNDS,
+    learn: bool = False,
+) -> InverseFit:
     """Positions of the edges of contours.
 
     Parameters
@@ -184,14 +211,19 @@ def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) 
         The look of the image's edges.
     start_px : (K,) array
         Rough positions, within about a blur of the edge.
+    rounds : int
+        Of reading levels and positions.
+    learn : bool
+        Whether to ask how much grey levels vary along these contours.
     """
     matcher = Matcher(model)
     chains, scanned, step = stretches.chains, stretches.scanned, stretches.step_px
     course, bend = start_px, stretches.bend_px
     walk = model.walk_px2 * step + _bend_walk(chains, bend, step)
     course = course + _common_shift(stretches, matcher, course)
-    levels_of = _Levels(matcher, stretches)
-    for last in _rounds():
+    levels_of = _Levels(matcher, stretches, model.spread)
+    for number in range(rounds):
+        last = number == rounds - 1
         grey, known, rest = scanned.around(course)
         moments, of_shift = matcher.moments(grey, known)
         levels = levels_of(moments, known)
@@ -216,13 +248,8 @@ def fit_contours(stretches: Stretches, model: ImageModel, start_px: FloatArray) 
         np.where(shown, np.sqrt(variance), np.nan),
         gain,
         lost,
+        levels_of.learnt(moments) if learn else model.spread,
     )
-
-
-def _rounds() -> Iterator[bool]:
-    """Whether it is the last round, for each of them."""
-    for number in range(ROUNDS):
-        yield number == ROUNDS - 1
 
 
 def _are_small(chains: Chains, step_px: float) -> MaskArray:
@@ -280,7 +307,7 @@ class _Levels:
     precision: FloatArray
     shared_px2: FloatArray
 
-    def __init__(self, matcher: Matcher, stretches: Stretches) -> None:
+    def __init__(self, matcher: Matcher, stretches: Stretches, spread: FloatArray) -> None:
         chains, step = stretches.chains, stretches.step_px
         self._matcher = matcher
         self._points = max(1, round(LEVEL_BLOCK_PX / step))
@@ -289,6 +316,8 @@ class _Levels:
         self._small = _are_small(chains, step)
         whole = 2 * np.sqrt(np.pi) * self._sigma
         self._rows = np.minimum(whole, chains.counts)[self._blocks.chains.owner] * step
+        self._spread = spread
+        self._gram = np.empty(0)
         self._inverse: FloatArray | None = None
 
     def __call__(self, moments: FloatArray, known: MaskArray) -> FloatArray:
@@ -300,18 +329,47 @@ class _Levels:
 
     def _prepare(self, gram: FloatArray) -> FloatArray:
         mean = self._mean(gram.reshape(len(gram), -1)).reshape(-1, *gram.shape[1:])
-        contrast = self._matcher.contrast
-        scale = np.array([contrast, contrast, 1.0, contrast, contrast]) * LEVEL_SPREAD
-        prior = np.zeros_like(mean)
-        prior[:, np.arange(5), np.arange(5)] = 1.0 / scale**2 / self._rows[:, None]
-        prior[:, -1, -1] = 1e-9
-        inverse = np.linalg.inv(mean + prior)
-        alone = 1.0 / np.maximum(mean[:, -1, -1] + prior[:, -1, -1], 1e-12)
+        self._gram = mean
+        inverse = self._inverse_with(self._spread)
+        alone = 1.0 / np.maximum(mean[:, -1, -1] + LOOSE, 1e-12)
         shared = np.clip((inverse[:, -1, -1] - alone) / self._rows, 0.0, 1.0)
         self.shared_px2 = self._blocks.spread(shared)
         precision = _contrast_precision(self._matcher, mean, self._rows)
         self.precision = self._blocks.spread(precision)
-        return np.asarray(inverse)
+        return inverse
+
+    def _units(self) -> FloatArray:
+        """What a spread of 1 is: grey levels, of the rim itself."""
+        contrast = self._matcher.contrast
+        return np.array([contrast, contrast, 1.0, contrast, contrast])
+
+    def _inverse_with(self, spread: FloatArray) -> FloatArray:
+        """Covariance (B, 6, 6) of levels, ramps and shift from one px of contour."""
+        prior = 1.0 / (spread * self._units()) ** 2
+        whole = self._gram.copy()
+        for part, precision in enumerate(prior):
+            whole[:, part, part] += precision / self._rows
+        whole[:, -1, -1] += LOOSE
+        return np.asarray(np.linalg.inv(whole))
+
+    def learnt(self, moments: FloatArray) -> FloatArray:
+        """Spread (5,) of levels and ramps that these stretches tell, by expectation-maximisation.
+
+        The mean square of what was found and of what is not known of it is their variance; it
+        is weighed against `LEVEL_SPREAD`, which wins where noise hides the levels.
+        """
+        mean = self._mean(moments)
+        size = self._blocks.sizes.astype(np.float64)
+        stretches = float(np.sum(size / np.maximum(self._rows, 1e-9)))
+        spread = self._spread
+        for _ in range(SPREAD_ROUNDS):
+            inverse = self._inverse_with(spread)
+            levels = np.einsum("kij,kj->ki", inverse[:, :-1], mean)
+            unsure = np.diagonal(inverse, axis1=1, axis2=2)[:, :-1] / self._rows[:, None]
+            square = np.average(levels**2 + unsure, axis=0, weights=size) / self._units() ** 2
+            before = SPREAD_STRETCHES * LEVEL_SPREAD**2
+            spread = np.sqrt((stretches * square + before) / (stretches + SPREAD_STRETCHES))
+        return spread
 
     def _mean(self, values: FloatArray) -> FloatArray:
         """Local mean (B, ...) at each block; a small feature is one stretch."""

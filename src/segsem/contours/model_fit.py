@@ -22,6 +22,9 @@ MODEL_ERROR = 0.004
 SHADOW_PRIOR = 0.08
 """A shadow is taken for low unless the profile shows it; in parts of the model's error."""
 
+TOLERANCE = 1e-5
+"""Of the sum of squares, and of the lengths: far below what noise leaves open."""
+
 NO_RIM = [0, 1, 3]
 
 
@@ -100,7 +103,12 @@ def fit_model(
         lengths = (before.model.blur_px, before.model.rim_px, before.model.shadow_px)
         start[1:] = np.clip(np.log(lengths), low[1:] + 1e-3, (prior + 3 * spread)[1:] - 1e-3)
     found = least_squares(
-        residuals, start, bounds=(low, prior + 3 * spread), x_scale=[0.5, 0.3, 0.3, 0.3]
+        residuals,
+        start,
+        bounds=(low, prior + 3 * spread),
+        x_scale=[0.5, 0.3, 0.3, 0.3],
+        ftol=TOLERANCE,
+        xtol=TOLERANCE,
     )
     levels, residual = solve(found.x)
     blur, rim_px, shadow_px = np.exp(found.x[1:])
