@@ -114,6 +114,7 @@ def extract_steps(
     confidence_map = np.full(image.shape, np.nan, dtype=np.float32)
     confidence_map[rows] = found.confidence
     provenance["ood"] = found.unfamiliar
+    provenance["threshold"] = calibration.doubtful_below(params.threshold, bool(found.unfamiliar))
     provenance[STRAY_EDGES] = [edge.as_json() for edge in found.stray_edges]
     provenance["dropped_specks"] = found.dropped
     provenance["seconds"] = round(time.perf_counter() - started, 3)
@@ -121,7 +122,8 @@ def extract_steps(
         warnings.append(
             f"this image is unlike those that confidence was calibrated on: "
             f"{'; '.join(found.unfamiliar)}. "
-            f"Confidence is held at {UNFAMILIAR_CONFIDENCE:g} or less"
+            f"Confidence is held at {UNFAMILIAR_CONFIDENCE:g} or less, and regions below "
+            f"{provenance['threshold']:g} wait for a person"
         )
     if not found.regions:
         warnings.append("no features found")

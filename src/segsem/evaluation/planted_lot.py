@@ -181,7 +181,7 @@ def _extracted(
             "image_sha256": image.sha256,
             "model": predictor.name,
             "weights_sha256": predictor.weights_sha256,
-            "threshold": calibration.doubtful_below(params.threshold),
+            "threshold": calibration.doubtful_below(params.threshold, bool(found.unfamiliar)),
             "ood": found.unfamiliar,
             STRAY_EDGES: [edge.as_json() for edge in found.stray_edges],
         },

@@ -25,7 +25,8 @@ POOR = 0.5
 
 UNFAMILIAR_CONFIDENCE = 0.8
 """Greatest confidence in an image unlike those that confidence was calibrated on, where nobody has
-counted: set by hand, below what a right region usually has."""
+counted: set by hand, below what a right region usually has. What does not reach it there is
+doubtful, unless a person has named another threshold."""
 
 SPREAD_FLOOR = 0.02
 """Shares of 0 and 1 are as far out as 2 in 100: a few px can say no more."""
@@ -115,9 +116,19 @@ class Calibration:
             return wanted
         return self.threshold if self.part_threshold is None else self.part_threshold
 
-    def doubtful_below(self, wanted: float | None) -> float:
-        """Confidence below which a region is doubtful."""
-        return self.threshold if wanted is None else wanted
+    def doubtful_below(self, wanted: float | None, unfamiliar: bool = False) -> float:
+        """Confidence below which a region is doubtful.
+
+        Parameters
+        ----------
+        wanted : float or None
+            What a person has named; it holds in any image.
+        unfamiliar : bool
+            The image is unlike the calibration's, whose threshold does not hold there.
+        """
+        if wanted is not None:
+            return wanted
+        return max(self.threshold, UNFAMILIAR_CONFIDENCE) if unfamiliar else self.threshold
 
 
 UNCALIBRATED = Calibration(

@@ -113,10 +113,9 @@ def decide(
     calibration : Calibration
         Its region models; without any, regions stay as they are.
     doubtful_below : float
-        Regions below it need a person.
+        Regions below it need a person; by what confidence was before it was capped.
     unfamiliar : bool
-        The image is unlike the calibration's: confidence is capped. It does not by itself make
-        a region need a person.
+        The image is unlike the calibration's: confidence is capped.
 
     Returns
     -------

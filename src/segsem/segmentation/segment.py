@@ -142,7 +142,7 @@ def segment_steps(
         regions, strays = rate(regions, routed, sauvola, grey, noise)
         if calibration.familiar is not None:
             unfamiliar = calibration.familiar.unfamiliar(look(seen))
-        doubtful_below = calibration.doubtful_below(params.threshold)
+        doubtful_below = calibration.doubtful_below(params.threshold, bool(unfamiliar))
         regions = decide(regions, calibration, doubtful_below, bool(unfamiliar))
     return Segmented(regions, routed.confidence, dropped + left_out, unfamiliar, strays)
 

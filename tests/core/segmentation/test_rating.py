@@ -22,6 +22,7 @@ from segsem.segmentation.segment import look, see, segment_steps
 
 USED = ("edge", "same_piece", "explained")
 MODEL = LogisticModel(-4.0, dict.fromkeys(USED, 1.0), True, dict.fromkeys(USED, 3.9))
+MODELS = (Source.SAM2, Source.SAUVOLA)
 CALIBRATION = Calibration(
     UNCALIBRATED.models,
     0.9,
@@ -126,6 +127,26 @@ def sharp_images_only(scenes):
     return familiar_of([look(one) for one in seen])
 
 
+@pytest.mark.parametrize(("wanted", "doubtful"), [(None, True), (0.5, False)])
+def test_in_an_unfamiliar_image_the_usual_threshold_is_not_enough(
+    scenes, threshold_predictor, sharp_images_only, wanted, doubtful
+):
+    always = LogisticModel(float(np.log(0.7 / 0.3)), {})  # sure to 0.7 of each region
+    predictor = threshold_predictor()
+    predictor.calibration = Calibration(
+        CALIBRATION.models, 0.5, True, dict.fromkeys(MODELS, always), 0.7, sharp_images_only
+    )
+    for sigma, unfamiliar in ((2.0, False), (25.0, True)):
+        image = scenes.image(scenes.noisy(scenes.lines(shape=(120, 160)), sigma=sigma))
+        extraction = extract(image, predictor, ExtractParams(threshold=wanted))
+        assert bool(extraction.provenance["ood"]) is unfamiliar
+        waits = unfamiliar and doubtful
+        assert extraction.provenance["threshold"] == (0.8 if waits else 0.5)
+        assert len(extraction.regions) == 4
+        assert {region.needs_human for region in extraction.regions} == {waits}
+        assert {round(region.confidence, 6) for region in extraction.regions} == {0.7}
+
+
 def test_an_unfamiliar_image_is_told_and_confidence_is_held_down(
     scenes, threshold_predictor, sharp_images_only
 ):
@@ -138,7 +159,7 @@ def test_an_unfamiliar_image_is_told_and_confidence_is_held_down(
     assert any("noisier" in said for said in extraction.provenance["ood"])
     assert any("unlike those" in warning for warning in extraction.warnings)
     assert all(region.confidence <= UNFAMILIAR_CONFIDENCE for region in extraction.regions)
-    # It is doubt about the figure, not about each region.
+    # What was sure enough before it was held down stands.
     assert not any(region.needs_human for region in extraction.regions)
     familiar = extract(
         scenes.image(scenes.noisy(scenes.lines(shape=(120, 160)), sigma=2.0)), predictor
