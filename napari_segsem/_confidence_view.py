@@ -37,6 +37,8 @@ def _less_sure(contour: Contour, threshold: float) -> Segments:
         return NONE
     confidence = np.asarray(contour.confidence)
     low = confidence < threshold
+    if not low.any():
+        return NONE
     following = np.roll(low, -1)
     lines = segments(contour.vertices_rc, closed=contour.closed)
     return np.asarray(lines[(low & following)[: len(lines)]], dtype=np.float64)
