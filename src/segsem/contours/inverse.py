@@ -37,6 +37,10 @@ before the image has told."""
 SPREAD_STRETCHES = 10.0
 """That thought weighs as much as so many stretches of contour."""
 
+MOST_SPREAD = 2 * LEVEL_SPREAD
+"""What the image tells is believed up to here. What a model does not hold looks like levels that
+vary, and levels that may be anything explain an edge away."""
+
 SPREAD_ROUNDS = 3
 
 LOOSE = 1e-9
@@ -368,7 +372,8 @@ class _Levels:
             unsure = np.diagonal(inverse, axis1=1, axis2=2)[:, :-1] / self._rows[:, None]
             square = np.average(levels**2 + unsure, axis=0, weights=size) / self._units() ** 2
             before = SPREAD_STRETCHES * LEVEL_SPREAD**2
-            spread = np.sqrt((stretches * square + before) / (stretches + SPREAD_STRETCHES))
+            told = np.sqrt((stretches * square + before) / (stretches + SPREAD_STRETCHES))
+            spread = np.minimum(told, MOST_SPREAD)
         return spread
 
     def _mean(self, values: FloatArray) -> FloatArray:
