@@ -194,6 +194,8 @@ class ReviewDesk:
         document = self._session.document
         if document is None or self._image_id(lot, document) != lot.current.image_id:
             self._open_image(lot, lot.current.image_id)
+        elif document.review is not None and document.review.image_id != lot.current.image_id:
+            self._load(lot, document, lot.current.image_id)
 
     def _walk(self, how: Callable[[Lot], str | None], done: str, nothing: str) -> None:
         name: list[str | None] = [None]
@@ -351,7 +353,10 @@ class ReviewDesk:
         self._session.documents.fetch(path, read, lambda _message: None)
 
     def _image_id(self, lot: Lot, document: Document) -> str | None:
-        """Which image of the lot a document is."""
+        """Which image of the lot a document is: the current one, where several have its content."""
+        here = None if lot.current is None else lot.current.image_id
+        if here in lot.results and is_of(lot.results[here].record.provenance, document):
+            return here
         made = self._kept.made_here(document)
         if made in lot.results:
             return made

@@ -12,6 +12,8 @@ import pytest
 from napari_segsem import _layers
 from napari_segsem._benchmark_review_lot import write_lot
 from napari_segsem._lot import Lot
+from segsem.export.outputs import write_results
+from segsem.export.results import read_results
 from segsem.review.decision import Action
 from segsem.review.item import ItemFlag, ItemKey
 from segsem.review.queue import QueueFilter
@@ -114,6 +116,20 @@ def test_each_layer_is_filled_once_when_an_image_is_opened(
     # All of them stand where the image does.
     scales = {tuple(panel.viewer.layers[name].scale) for name in wanted}
     assert scales == {tuple(panel.session.document.scale)}
+
+
+def test_two_results_of_one_image_are_both_reviewed(dock: Any, pads_lot: Path, until: Any) -> None:
+    """The same picture under two names: each region is shown with the results it is of."""
+    made = read_results(pads_lot / "wafer_b")
+    write_results(replace(made, image_id="twin"), pads_lot)
+    panel = dock("Review and export")
+    panel.open_results(pads_lot)
+    until(lambda: panel.desk.lot is not None and _is_in_sight(panel))
+    for name in ("twin", "wafer_b", "wafer_a", "twin"):
+        chosen = next(i.key for i in panel.desk.lot.shown if i.key.image_id == name)
+        panel.desk.choose(chosen)
+        until(lambda: _is_in_sight(panel))
+        assert panel.session.review.image_id == name
 
 
 def _needing(item: Any) -> Any:
