@@ -38,8 +38,7 @@ SPREAD_STRETCHES = 10.0
 """That thought weighs as much as so many stretches of contour."""
 
 MOST_SPREAD = 2 * LEVEL_SPREAD
-"""What the image tells is believed up to here. What a model does not hold looks like levels that
-vary, and levels that may be anything explain an edge away."""
+"""What the image tells is believed up to here: levels free to be anything explain an edge away."""
 
 SPREAD_ROUNDS = 3
 
