@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,4 +60,7 @@ def make(model: str) -> FakePredictor:
     """Factory for `--predictor fake_predictor:make`."""
     if model == "missing":
         raise OSError(2, "No such file or directory: 'missing'")
+    gate = os.environ.get("SEGSEM_FAKE_GATE")
+    while gate is not None and not Path(gate).exists():
+        time.sleep(0.01)
     return FakePredictor(model)

@@ -37,6 +37,14 @@ def states() -> queue.Queue[tuple[EngineState, str]]:
 
 
 @pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file that the engine's model waits for: until `touch`, nothing asked is answered."""
+    path = tmp_path / "gate"
+    monkeypatch.setenv("SEGSEM_FAKE_GATE", str(path))
+    return path
+
+
+@pytest.fixture
 def client(fake_engine: tuple[str, ...], states: queue.Queue[Any]) -> Iterator[EngineClient]:
     engine = EngineClient("fake", lambda *told: states.put(told), fake_engine)
     yield engine

@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,20 +64,24 @@ def test_an_object_larger_than_the_frame_gets_a_larger_window(
     assert answer.mask(0).shape == squares.shape
 
 
-def test_only_the_newest_question_is_answered(client: EngineClient, squares: Any) -> None:
+def test_only_the_newest_question_is_answered(
+    gate: Path, client: EngineClient, squares: Any
+) -> None:
     client.start()
     client.set_image("a", squares)
     asked = [client.predict("a", ON_SQUARE) for _ in range(5)]
+    gate.touch()
     assert asked[-1].result(WAIT_S).mask(0).any()
     for earlier in asked[:-1]:
         assert isinstance(earlier.exception(WAIT_S), StaleAnswerError)
 
 
-def test_cancelled_questions_are_stale(client: EngineClient, squares: Any) -> None:
+def test_cancelled_questions_are_stale(gate: Path, client: EngineClient, squares: Any) -> None:
     client.start()
     client.set_image("a", squares)
     asked = client.predict("a", ON_SQUARE)
     client.cancel()
+    gate.touch()
     assert isinstance(asked.exception(WAIT_S), StaleAnswerError)
 
 
