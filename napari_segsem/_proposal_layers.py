@@ -93,17 +93,17 @@ class ProposalLayers:
         self._show_asked()
 
     def _make_ready(self) -> None:
-        """Make the layers one after the other while the image is being looked at.
+        """Make all layers, before anybody works on the image.
 
-        napari takes a fifth of a second to add a layer: nobody is to wait for it in mid-work.
+        napari takes a tenth of a second to add a layer: nobody is to wait for it in mid-work. One
+        after the other, with the window at work in between, they came in the way of a click that
+        followed soon after the opening.
         """
-        document, layers = self._session.document, self._viewer.layers
-        if self._closed or document is None or _layers.PROMPTS not in layers:
+        document = self._session.document
+        if self._closed or document is None or _layers.PROMPTS not in self._viewer.layers:
             return
-        missing = [name for name in _layers.PROPOSAL_LAYERS if self._layers.get(name) not in layers]
-        if missing:
-            self._layer(missing[0], document)
-            soon(self._make_ready)
+        for name in _layers.PROPOSAL_LAYERS:
+            self._layer(name, document)
 
     def _connect(self, document: Document) -> None:
         for signal, slot in (

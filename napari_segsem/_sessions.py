@@ -20,6 +20,7 @@ from napari_segsem._design_layers import DesignLayers
 from napari_segsem._extraction import ExtractionRun
 from napari_segsem._finetune import FineTuning
 from napari_segsem._finetune_layers import FinetuneLayers
+from napari_segsem._garbage import SparedCollections
 from napari_segsem._grounds import Grounds
 from napari_segsem._hover import StatusBar
 from napari_segsem._key_bindings import Keys
@@ -126,6 +127,7 @@ class Shared:
             viewer, self.session, self.memory, self.annotate_layers.object_view, self._is_paused
         )
         self.panels = 0
+        self._spared = SparedCollections()
         self.session.message.connect(_notify)
 
     def close(self) -> None:
@@ -148,6 +150,7 @@ class Shared:
         self.keys.close()
         self.finetune_keys.close()
         self.review_keys.close()
+        self._spared.close()
 
     def _adopt(self, keys: Keys, layer: Any) -> None:
         """Make a layer one of ours: keys, words for the status bar, remembered."""
