@@ -1,0 +1,311 @@
+"""Repeats of a reviewed region, read from the results of a lot and from its project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segsem.core.contour import ReviewStatus, Source
+from segsem.core.exceptions import InputError
+from segsem.core.extraction import DESIGN
+from segsem.core.types import LabelArray, MaskArray
+from segsem.export.labels import read_labels
+from segsem.export.quality import Measured
+from segsem.export.results import LABELS_TIF
+from segsem.export.reviewed import ResultFolder
+from segsem.layout.design_job import distrust
+from segsem.layout.registration_json import registration_of
+from segsem.metrology.region_measures import ByRegion, RegionMeasures
+from segsem.project.image_table import ImageRow, ImageTable
+from segsem.review.facts import BoxRC
+from segsem.review.item import ItemFlag, ItemKey
+from segsem.review.limits import project_file_near
+from segsem.review.outline import Outline, outline_of
+from segsem.review.repeat_figures import RepeatComparison, RepeatRegion, window_about
+from segsem.review.repeat_places import (
+    BY_POSITION,
+    DesignPlace,
+    PlaceMap,
+    Presence,
+    RegionMatch,
+    map_places,
+    match_region,
+)
+from segsem.review.repeats import FoundRepeats, RepeatImage, find_repeats
+from segsem.review.review import Review
+
+WAITS = frozenset({ItemFlag.NEEDS_HUMAN, ItemFlag.REOPENED})
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectGroups:
+    """What the project that results lie in says of images.
+
+    Attributes
+    ----------
+    by_image : mapping of str to mapping
+        Groups of the images that have results, by their ids in the results.
+    without_results : tuple of RepeatImage
+        The project's other images.
+    """
+
+    by_image: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    without_results: tuple[RepeatImage, ...] = ()
+
+
+def read_project_groups(folder: Path, lot: Sequence[ResultFolder]) -> ProjectGroups:
+    """Read the groups of a lot's images from `images.csv` of the project around it.
+
+    Images are known by their content; nothing is found where the results lie in no project.
+
+    Raises
+    ------
+    InputError
+        If `images.csv` is damaged.
+    """
+    project_file = project_file_near(folder)
+    if project_file is None:
+        return ProjectGroups()
+    table = ImageTable.read(project_file.parent)
+    rows = {result.image_id: _row_of(table, result) for result in lot}
+    with_results = {row.image_id for row in rows.values() if row is not None}
+    return ProjectGroups(
+        {image_id: row.groups for image_id, row in rows.items() if row is not None},
+        tuple(
+            RepeatImage(row.image_id, row.groups, row.shape, row.pixel_size_nm, has_results=False)
+            for row in table
+            if row.image_id not in with_results
+        ),
+    )
+
+
+def repeats_of(
+    image_id: str, lot: Mapping[str, ResultFolder], review: Review, project: ProjectGroups
+) -> FoundRepeats:
+    """Find the repeats of an image among those of a lot and of its project."""
+    images = {
+        name: RepeatImage(
+            name,
+            {**review.images[name].groups, **project.by_image.get(name, {})},
+            result.record.shape_px,
+            result.record.pixel_size_nm,
+        )
+        for name, result in lot.items()
+    }
+    return find_repeats(images[image_id], [*images.values(), *project.without_results])
+
+
+def compare_repeats(
+    key: ItemKey,
+    lot: Mapping[str, ResultFolder],
+    review: Review,
+    *,
+    project: ProjectGroups | None = None,
+    measured: Measured | None = None,
+    measures: ByRegion | None = None,
+) -> RepeatComparison:
+    """Find a region again in all repeats of its image, and compare what it measures there.
+
+    Parameters
+    ----------
+    key : ItemKey
+        The region that is looked at.
+    lot : mapping of str to ResultFolder
+        All results, by image id.
+    review : Review
+        The decisions about them.
+    project : ProjectGroups, optional
+        What the project says of the images.
+    measured : Measured, optional
+        Registrations of `segsem measure`, for images that were extracted without a design.
+    measures : mapping, optional
+        CDs of `segsem measure`, by image and region.
+
+    Raises
+    ------
+    InputError
+        If a label image cannot be read.
+    """
+    found = repeats_of(key.image_id, lot, review, project or ProjectGroups())
+    offset, mask = _standing_mask(lot[key.image_id], review, key)
+    box = (*offset, offset[0] + mask.shape[0], offset[1] + mask.shape[1])
+    places = design_places(lot[key.image_id], measured)
+    regions = []
+    for image_id in (name for name in lot if name in {key.image_id, *found.image_ids}):
+        result = lot[image_id]
+        if image_id == key.image_id:
+            place_map = BY_POSITION
+            middle = np.asarray(offset) + (np.array(mask.shape) - 1) / 2
+            match = RegionMatch(
+                Presence.FOUND, key.region_id, 1.0, (float(middle[0]), float(middle[1]))
+            )
+        else:
+            place_map = map_places(places, design_places(result, measured))
+            labels = standing_labels(result, review)
+            match = match_region(offset, mask, place_map, labels, result.record.valid_rows)
+        regions.append(_region(result, review, match, place_map, box, key, measures or {}))
+    unit = "px²" if lot[key.image_id].record.pixel_size_nm is None else "nm²"
+    return RepeatComparison(tuple(regions), found.place, found.note, unit)
+
+
+def design_places(result: ResultFolder, measured: Measured | None = None) -> list[DesignPlace]:
+    """Say where an image lies in designs: as it was extracted, then as it was measured.
+
+    Registrations that are not to be relied on are left out.
+    """
+    record = result.record.provenance.get(DESIGN)
+    places = []
+    if isinstance(record, Mapping) and record.get("used"):
+        extracted = registration_of(record.get("registration"))
+        if extracted is not None:
+            places.append(DesignPlace(_design(record), extracted))
+    if measured is not None and result.image_id in measured.registrations:
+        found = measured.registrations[result.image_id]
+        if distrust(found, near_given=False) is None:
+            places.append(DesignPlace(_design(measured.design), found))
+    frame = tuple(result.record.shape_px), result.record.pixel_size_nm
+    return [
+        place
+        for place in places
+        if (tuple(place.registration.shape), place.registration.pixel_size_nm) == frame
+    ]
+
+
+def standing_labels(result: ResultFolder, review: Review) -> LabelArray:
+    """Read (H, W) int32 region ids of an image, with the regions that replace others.
+
+    Raises
+    ------
+    InputError
+        If `labels.tif` cannot be read, or is of another image.
+    """
+    path = result.folder / LABELS_TIF
+    labels = read_labels(path)
+    if labels.shape != tuple(result.record.shape_px):
+        msg = f"Expected {path} to have shape {result.record.shape_px}, but got {labels.shape}"
+        raise InputError(msg)
+    changed = [
+        region
+        for record in result.record.regions
+        if (region := review.standing(ItemKey(result.image_id, record.id)).replacement) is not None
+    ]
+    labels[np.isin(labels, [region.region_id for region in changed])] = 0
+    for region in changed:
+        row0, col0, row1, col1 = region.bbox_rc
+        labels[row0:row1, col0:col1][region.mask] = region.region_id
+    return labels
+
+
+def outlines_within(
+    review: Review, image_id: str, window_rc: BoxRC, asked: int | None = None
+) -> dict[int, tuple[Source, Outline]]:
+    """Give the outlines of the regions that reach into a part of an image, as they stand.
+
+    Parameters
+    ----------
+    review : Review
+        May read the image's contours.
+    image_id : str
+    window_rc : (int, int, int, int)
+        Half-open part of the image.
+    asked : int, optional
+        A region that is given although it was rejected; others are left out then.
+    """
+    found: dict[int, tuple[Source, Outline]] = {}
+    outlines = review.outlines(image_id)
+    for region in review.images[image_id].regions:
+        key = ItemKey(image_id, region.id)
+        standing = review.standing(key)
+        if standing.status is ReviewStatus.REJECTED and region.id != asked:
+            continue
+        new = standing.replacement
+        box, source = (region.bbox_rc, region.source) if new is None else (new.bbox_rc, new.source)
+        if _meet(box, window_rc):
+            own = outlines.get(region.id, ()) if new is None else outline_of(new.contours)
+            found[region.id] = source, own
+    return found
+
+
+def _region(
+    result: ResultFolder,
+    review: Review,
+    match: RegionMatch,
+    place_map: PlaceMap,
+    box_rc: BoxRC,
+    shown: ItemKey,
+    measures: ByRegion,
+) -> RepeatRegion:
+    size = result.record.pixel_size_nm
+    image_id, is_shown = result.image_id, result.image_id == shown.image_id
+    window = window_about(match.centre_rc, box_rc, size)
+    if match.region_id is None:
+        beside = _nearest(result, match.centre_rc)
+        return RepeatRegion(
+            image_id, is_shown, match.presence, place_map.way, None, beside, 0.0, window
+        )
+    key = ItemKey(image_id, match.region_id)
+    item, standing, flags = review.items[key], review.standing(key), review.flags(key)
+    new = standing.replacement
+    area = float(item.area_px if new is None else new.area_px)
+    waits = standing.status is ReviewStatus.PENDING and not flags.isdisjoint(WAITS)
+    return RepeatRegion(
+        image_id,
+        is_shown,
+        match.presence,
+        place_map.way,
+        key,
+        None,
+        match.overlap,
+        window,
+        source=item.source if new is None else new.source,
+        confidence=item.confidence if new is None else new.confidence,
+        status=standing.status,
+        waits=waits,
+        area=float("nan")
+        if ItemFlag.CUT in flags
+        else area * (1.0 if size is None else size[0] * size[1]),
+        cd_nm=measures.get(image_id, {}).get(key.region_id, RegionMeasures()).cd_nm,
+    )
+
+
+def _standing_mask(
+    result: ResultFolder, review: Review, key: ItemKey
+) -> tuple[tuple[int, int], MaskArray]:
+    new = review.standing(key).replacement
+    if new is not None:
+        return new.offset_rc, new.mask
+    row0, col0, row1, col1 = review.items[key].bbox_rc
+    labels = standing_labels(result, review)[row0:row1, col0:col1]
+    return (row0, col0), np.asarray(labels == key.region_id)
+
+
+def _nearest(result: ResultFolder, centre_rc: tuple[float, float]) -> ItemKey | None:
+    """Find the region whose box is nearest to a place."""
+    records = result.record.regions
+    if not records:
+        return None
+    boxes = np.array([record.bbox_rc for record in records], dtype=np.float64)
+    place = np.asarray(centre_rc)
+    away = np.maximum(np.maximum(boxes[:, :2] - place, place - (boxes[:, 2:] - 1)), 0)
+    return ItemKey(result.image_id, records[int(np.argmin(np.hypot(*away.T)))].id)
+
+
+def _row_of(table: ImageTable, result: ResultFolder) -> ImageRow | None:
+    provenance = result.record.provenance
+    for name in ("image_sha256", "content_hash"):
+        row = table.find(str(provenance.get(name) or ""))
+        if row is not None:
+            return row
+    return None
+
+
+def _design(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(record.get(name, "")) for name in ("sha256", "cell", "layer"))
+
+
+def _meet(one: BoxRC, other: BoxRC) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
