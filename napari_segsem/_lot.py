@@ -15,8 +15,8 @@ from psygnal import Signal
 from napari_segsem._lot_tally import REOPENED_OR_NEEDED, LotTally
 from segsem.core.contour import Region, ReviewStatus
 from segsem.core.exceptions import InputError
+from segsem.export.project_groups import read_project_groups
 from segsem.export.reviewed import DEFAULT_THRESHOLD, ResultFolder, find_lot, open_review
-from segsem.export.reviewed_repeats import read_project_groups
 from segsem.review.decision import Action
 from segsem.review.item import ItemKey, ReviewItem
 from segsem.review.ledger import Step

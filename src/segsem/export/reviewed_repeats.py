@@ -1,10 +1,8 @@
-"""Repeats of a reviewed region, read from the results of a lot and from its project."""
+"""Repeats of a reviewed region, read from the results of a lot."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,16 +12,15 @@ from segsem.core.exceptions import InputError
 from segsem.core.extraction import DESIGN
 from segsem.core.types import LabelArray, MaskArray
 from segsem.export.labels import read_labels
+from segsem.export.project_groups import ProjectGroups
 from segsem.export.quality import Measured
 from segsem.export.results import LABELS_TIF
 from segsem.export.reviewed import ResultFolder
 from segsem.layout.design_job import distrust
 from segsem.layout.registration_json import registration_of
 from segsem.metrology.region_measures import ByRegion, RegionMeasures
-from segsem.project.image_table import ImageRow, ImageTable
 from segsem.review.facts import BoxRC
 from segsem.review.item import ItemFlag, ItemKey
-from segsem.review.limits import project_file_near
 from segsem.review.outline import Outline, outline_of
 from segsem.review.repeat_figures import RepeatComparison, RepeatRegion, window_about
 from segsem.review.repeat_places import (
@@ -39,48 +36,6 @@ from segsem.review.repeats import FoundRepeats, RepeatImage, find_repeats
 from segsem.review.review import Review
 
 WAITS = frozenset({ItemFlag.NEEDS_HUMAN, ItemFlag.REOPENED})
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectGroups:
-    """What the project that results lie in says of images.
-
-    Attributes
-    ----------
-    by_image : mapping of str to mapping
-        Groups of the images that have results, by their ids in the results.
-    without_results : tuple of RepeatImage
-        The project's other images.
-    """
-
-    by_image: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    without_results: tuple[RepeatImage, ...] = ()
-
-
-def read_project_groups(folder: Path, lot: Sequence[ResultFolder]) -> ProjectGroups:
-    """Read the groups of a lot's images from `images.csv` of the project around it.
-
-    Images are known by their content; nothing is found where the results lie in no project.
-
-    Raises
-    ------
-    InputError
-        If `images.csv` is damaged.
-    """
-    project_file = project_file_near(folder)
-    if project_file is None:
-        return ProjectGroups()
-    table = ImageTable.read(project_file.parent)
-    rows = {result.image_id: _row_of(table, result) for result in lot}
-    with_results = {row.image_id for row in rows.values() if row is not None}
-    return ProjectGroups(
-        {image_id: row.groups for image_id, row in rows.items() if row is not None},
-        tuple(
-            RepeatImage(row.image_id, row.groups, row.shape, row.pixel_size_nm, has_results=False)
-            for row in table
-            if row.image_id not in with_results
-        ),
-    )
 
 
 def repeats_of(
@@ -292,15 +247,6 @@ def _nearest(result: ResultFolder, centre_rc: tuple[float, float]) -> ItemKey | 
     place = np.asarray(centre_rc)
     away = np.maximum(np.maximum(boxes[:, :2] - place, place - (boxes[:, 2:] - 1)), 0)
     return ItemKey(result.image_id, records[int(np.argmin(np.hypot(*away.T)))].id)
-
-
-def _row_of(table: ImageTable, result: ResultFolder) -> ImageRow | None:
-    provenance = result.record.provenance
-    for name in ("image_sha256", "content_hash"):
-        row = table.find(str(provenance.get(name) or ""))
-        if row is not None:
-            return row
-    return None
 
 
 def _design(record: Mapping[str, Any]) -> tuple[str, ...]:
