@@ -18,17 +18,22 @@ from segsem.export.results import LABELS_TIF
 from segsem.export.reviewed import ResultFolder
 from segsem.layout.design_job import distrust
 from segsem.layout.registration_json import registration_of
-from segsem.metrology.region_measures import ByRegion, RegionMeasures
+from segsem.metrology.region_measures import ByRegion
 from segsem.review.facts import BoxRC
 from segsem.review.item import ItemFlag, ItemKey
 from segsem.review.outline import Outline, outline_of
-from segsem.review.repeat_figures import RepeatComparison, RepeatRegion, window_about
+from segsem.review.repeat_figures import (
+    RepeatComparison,
+    RepeatRegion,
+    window_about,
+    with_measures,
+)
 from segsem.review.repeat_places import (
     BY_POSITION,
     DesignPlace,
-    PlaceMap,
     Presence,
     RegionMatch,
+    Way,
     map_places,
     match_region,
 )
@@ -102,9 +107,11 @@ def compare_repeats(
             place_map = map_places(places, design_places(result, measured))
             labels = standing_labels(result, review)
             match = match_region(offset, mask, place_map, labels, result.record.valid_rows)
-        regions.append(_region(result, review, match, place_map, box, key, measures or {}))
+        is_shown = image_id == key.image_id
+        regions.append(_region(result, review, match, place_map.way, box, is_shown=is_shown))
     unit = "px²" if lot[key.image_id].record.pixel_size_nm is None else "nm²"
-    return RepeatComparison(tuple(regions), found.place, found.note, unit)
+    compared = RepeatComparison(tuple(regions), found.place, found.note, unit)
+    return with_measures(compared, measures or {})
 
 
 def design_places(result: ResultFolder, measured: Measured | None = None) -> list[DesignPlace]:
@@ -189,29 +196,28 @@ def _region(
     result: ResultFolder,
     review: Review,
     match: RegionMatch,
-    place_map: PlaceMap,
+    way: Way,
     box_rc: BoxRC,
-    shown: ItemKey,
-    measures: ByRegion,
+    *,
+    is_shown: bool,
 ) -> RepeatRegion:
-    size = result.record.pixel_size_nm
-    image_id, is_shown = result.image_id, result.image_id == shown.image_id
+    size, image_id = result.record.pixel_size_nm, result.image_id
     window = window_about(match.centre_rc, box_rc, size)
     if match.region_id is None:
         beside = _nearest(result, match.centre_rc)
-        return RepeatRegion(
-            image_id, is_shown, match.presence, place_map.way, None, beside, 0.0, window
-        )
+        return RepeatRegion(image_id, is_shown, match.presence, way, None, beside, 0.0, window)
     key = ItemKey(image_id, match.region_id)
     item, standing, flags = review.items[key], review.standing(key), review.flags(key)
     new = standing.replacement
     area = float(item.area_px if new is None else new.area_px)
     waits = standing.status is ReviewStatus.PENDING and not flags.isdisjoint(WAITS)
+    # What the border cuts has no area to compare.
+    px_area = float("nan") if ItemFlag.CUT in flags else 1.0 if size is None else size[0] * size[1]
     return RepeatRegion(
         image_id,
         is_shown,
         match.presence,
-        place_map.way,
+        way,
         key,
         None,
         match.overlap,
@@ -220,10 +226,7 @@ def _region(
         confidence=item.confidence if new is None else new.confidence,
         status=standing.status,
         waits=waits,
-        area=float("nan")
-        if ItemFlag.CUT in flags
-        else area * (1.0 if size is None else size[0] * size[1]),
-        cd_nm=measures.get(image_id, {}).get(key.region_id, RegionMeasures()).cd_nm,
+        area=area * px_area,
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segsem.core.contour import ReviewStatus, Source
 from segsem.core.types import PixelSize
+from segsem.metrology.region_measures import ByRegion, RegionMeasures
 from segsem.metrology.statistics import Stats
 from segsem.review.facts import BoxRC
 from segsem.review.item import ItemKey
@@ -122,6 +123,18 @@ class RepeatComparison:
     def cd_difference_nm(self, region: RepeatRegion) -> float:
         """By how much a region is wider than the shown one; NaN if unknown."""
         return region.cd_nm - self.shown.cd_nm
+
+
+def with_measures(comparison: RepeatComparison, measures: ByRegion) -> RepeatComparison:
+    """Enter CDs of `segsem measure` into a comparison; regions that have none there lose theirs."""
+    nothing = RegionMeasures()
+
+    def cd_nm(key: ItemKey | None) -> float:
+        known = {} if key is None else measures.get(key.image_id, {})
+        return nothing.cd_nm if key is None else known.get(key.region_id, nothing).cd_nm
+
+    regions = tuple(replace(one, cd_nm=cd_nm(one.key)) for one in comparison.regions)
+    return replace(comparison, regions=regions)
 
 
 def window_about(
