@@ -85,7 +85,9 @@ class RepeatsBox(QWidget):
     def _cd_note(self) -> str:
         if self._measures.error:
             return f"CD could not be measured: {self._measures.error}"
-        return "Measuring CD…" if self._measures.is_busy else ""
+        if self._measures.is_busy:
+            return "Measuring CD…"
+        return "CD from before the last decisions." if self._measures.is_outdated else ""
 
     def _fill(self, comparison: RepeatComparison) -> None:
         regions = comparison.regions
