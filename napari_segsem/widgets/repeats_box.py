@@ -12,7 +12,7 @@ from napari_segsem._review_repeats import SIDE_PX, LotRepeats
 from napari_segsem._sessions import Shared
 from napari_segsem._tasks import Pause, run_in_background
 from napari_segsem.widgets.parts import follow, text_label
-from napari_segsem.widgets.region_table import LONG_PREFIX, common_length, picture_icon
+from napari_segsem.widgets.region_table import picture_icon
 from segsem.review.repeat_figures import RepeatComparison, RepeatRegion
 
 SETTLED_MS = 100
@@ -20,6 +20,8 @@ SETTLED_MS = 100
 
 LIST_PX = 220
 ROW_PX = SIDE_PX + 6
+NAME_LENGTH = 30
+"""Of longer names the end is shown: repeats differ there."""
 
 
 class RepeatsBox(QWidget):
@@ -47,6 +49,8 @@ class RepeatsBox(QWidget):
         layout.addWidget(self.summary)
         layout.addWidget(self.list, 1)
         layout.addWidget(self.note)
+        # Without a list, the line that says why stands at the top.
+        layout.addStretch(0)
         self.list.itemClicked.connect(self._clicked)
         self.list.itemActivated.connect(self._clicked)
         follow(self, self.repeats.changed, self._show)
@@ -91,7 +95,6 @@ class RepeatsBox(QWidget):
 
     def _fill(self, comparison: RepeatComparison) -> None:
         regions = comparison.regions
-        prefix = common_length([one.image_id for one in regions])
         while self.list.count() > len(regions):
             self.list.takeItem(self.list.count() - 1)
         while self.list.count() < len(regions):
@@ -102,7 +105,7 @@ class RepeatsBox(QWidget):
             if item is None:
                 continue
             name = region.image_id
-            shown = f"…{name[prefix:]}" if prefix > LONG_PREFIX else name
+            shown = name if len(name) <= NAME_LENGTH else f"…{name[1 - NAME_LENGTH :]}"
             lines = lines_of(comparison, region)
             item.setText("\n".join([shown, *lines]))
             item.setToolTip("\n".join([_named(region), *lines]))
@@ -127,7 +130,7 @@ class RepeatsBox(QWidget):
         elif region.beside is not None:
             self._desk.choose(region.beside)
             self._session.tell(
-                f"The region is {region.presence.value}: {region.image_id}, nearest region"
+                f"{region.image_id}: {region.presence.value}; the nearest region is shown"
             )
         else:
             self._desk.open_image(region.image_id)
