@@ -183,7 +183,7 @@ def _compared(lot: Lot, key: ItemKey, known: LotFacts | None) -> tuple[LotFacts,
 
 def _drawn(lot: Lot, region: RepeatRegion, grey: Grey) -> Picture:
     asked = None if region.key is None else region.key.region_id
-    found = outlines_within(lot.review, region.image_id, region.window_rc, asked)
+    found = outlines_within(lot.results[region.image_id], lot.review, region.window_rc, asked)
     outlines = [(outline, SOURCE_STYLES[source]) for source, outline in found.values()]
     marked = () if asked is None or asked not in found else found[asked][1]
     return draw_part(grey, region.window_rc, SIDE_PX, outlines, marked)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from segsem.core.contour import ReviewStatus, Source
+from segsem.core.contour import Region, ReviewStatus, Source
 from segsem.core.exceptions import InputError
 from segsem.core.extraction import DESIGN
 from segsem.core.types import LabelArray, MaskArray
@@ -15,7 +15,7 @@ from segsem.export.labels import read_labels
 from segsem.export.project_groups import ProjectGroups
 from segsem.export.quality import Measured
 from segsem.export.results import LABELS_TIF
-from segsem.export.reviewed import ResultFolder
+from segsem.export.reviewed import ResultFolder, read_outlines
 from segsem.layout.design_job import distrust
 from segsem.layout.registration_json import registration_of
 from segsem.metrology.region_measures import ByRegion
@@ -163,33 +163,41 @@ def standing_labels(result: ResultFolder, review: Review) -> LabelArray:
 
 
 def outlines_within(
-    review: Review, image_id: str, window_rc: BoxRC, asked: int | None = None
+    result: ResultFolder, review: Review, window_rc: BoxRC, asked: int | None = None
 ) -> dict[int, tuple[Source, Outline]]:
     """Give the outlines of the regions that reach into a part of an image, as they stand.
 
     Parameters
     ----------
+    result : ResultFolder
+        Of the image; only contours that are not in memory are read.
     review : Review
-        May read the image's contours.
-    image_id : str
     window_rc : (int, int, int, int)
         Half-open part of the image.
     asked : int, optional
         A region that is given although it was rejected; others are left out then.
+
+    Raises
+    ------
+    InputError
+        If the contours cannot be read.
     """
-    found: dict[int, tuple[Source, Outline]] = {}
-    outlines = review.outlines(image_id)
-    for region in review.images[image_id].regions:
-        key = ItemKey(image_id, region.id)
-        standing = review.standing(key)
-        if standing.status is ReviewStatus.REJECTED and region.id != asked:
-            continue
+    met: dict[int, tuple[Source, Region | None]] = {}
+    for region in review.images[result.image_id].regions:
+        standing = review.standing(ItemKey(result.image_id, region.id))
         new = standing.replacement
-        box, source = (region.bbox_rc, region.source) if new is None else (new.bbox_rc, new.source)
-        if _meet(box, window_rc):
-            own = outlines.get(region.id, ()) if new is None else outline_of(new.contours)
-            found[region.id] = source, own
-    return found
+        is_out = standing.status is ReviewStatus.REJECTED and region.id != asked
+        if not is_out and _meet(region.bbox_rc if new is None else new.bbox_rc, window_rc):
+            met[region.id] = region.source, new
+    outlines = review.known_outlines(result.image_id)
+    if outlines is None:
+        outlines = read_outlines(result, [i for i, (_, new) in met.items() if new is None])
+    return {
+        region_id: (source, outlines.get(region_id, ()))
+        if new is None
+        else (new.source, outline_of(new.contours))
+        for region_id, (source, new) in met.items()
+    }
 
 
 def _region(

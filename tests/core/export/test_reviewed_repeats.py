@@ -215,9 +215,24 @@ def test_a_corrected_region_is_compared_as_it_stands(made: Made, contour: Any) -
     # Looked at from the corrected region, the others are found as well.
     back = made.compare(ItemKey("b", 1))
     assert by_image(back)["a"].overlap == pytest.approx(600 / 640)
-    source, outline = outlines_within(made.review, "b", stands.window_rc)[1]
+    source, outline = outlines_within(made.lot["b"], made.review, stands.window_rc)[1]
     assert source is Source.MANUAL
     assert outline[0].points_rc.max(axis=0).tolist() == [50.0, 72.0]
+
+
+def test_outlines_of_a_part_leave_the_rest_of_the_file_unread(made: Made) -> None:
+    window = by_image(made.compare())["c"].window_rc
+    # Region 2 of c lies in the window; so does the lower part of region 1.
+    found = outlines_within(made.lot["c"], made.review, window)
+    assert sorted(found) == [1, 2]
+    assert made.review.known_outlines("c") is None
+    low, high = found[2][1][0].points_rc.min(axis=0), found[2][1][0].points_rc.max(axis=0)
+    assert (low.tolist(), high.tolist()) == ([53.5, 19.5], [73.5, 49.5])
+    assert sorted(outlines_within(made.lot["c"], made.review, (60, 0, 70, 160))) == [2]
+    assert outlines_within(made.lot["c"], made.review, (90, 0, 99, 160)) == {}
+    # What is in memory already is the same.
+    known = made.review.outlines("c")
+    assert known[2][0].points_rc.tolist() == found[2][1][0].points_rc.tolist()
 
 
 def by_region(made: Made, image_id: str) -> Region:
