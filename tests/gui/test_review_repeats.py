@@ -18,6 +18,8 @@ from segsem.core.contour import Contour, Region, Source
 from segsem.core.extraction import Extraction
 from segsem.export.outputs import write_results
 from segsem.imaging.read import read_image
+from segsem.project.image_table import ImageRow
+from segsem.project.project import Project
 from segsem.review.item import ItemKey
 from segsem.review.outline import OutlineLine
 from segsem.review.repeat_places import Presence
@@ -318,3 +320,42 @@ def test_all_of_the_page_is_in_sight_in_a_small_window(
     bar = panel.pages.tabBar()
     until(lambda: in_sight(box) and in_sight(panel.accept_button))
     assert bar.tabRect(bar.count() - 1).right() <= bar.width()
+
+
+def put_into_project(lot: Path, groups: dict[str, dict[str, str]]) -> Path:
+    """Make the folder around a lot a project that says what its images show."""
+    project = Project.create(lot.parent / "project")
+    for name, own in groups.items():
+        path = lot.parent / "images" / f"{name}.tif"
+        row = ImageRow(name, str(path), read_image(path).sha256, SHAPE, groups=own)
+        project.images.put(row)
+    project.images.write()
+    project.close()
+    return Path(lot.rename(project.folder / "results"))
+
+
+def test_the_project_says_what_images_show(dock: Any, site_lot: Path, until: Any) -> None:
+    # By the extraction site_1 and site_9 are of two sites; the project knows better.
+    results = put_into_project(site_lot, {"site_1": {"site": "Z"}, "site_9": {"site": "Z"}})
+    panel = dock("Review and export")
+    panel.open_results(results)
+    until(lambda: panel.desk.lot is not None and panel.session.review is not None)
+    assert panel.desk.lot.review.images["site_9"].groups == {"wafer": "W7", "site": "Z"}
+    panel.desk.choose(ItemKey("site_1", 1))
+    panel.repeats_page.expand()
+    box = panel.repeats_box
+    until(lambda: box.repeats.comparison is not None and box.list.count() == 2)
+    assert [one.image_id for one in box.repeats.comparison.regions] == ["site_1", "site_9"]
+
+
+def test_a_damaged_image_table_keeps_nobody_from_reviewing(
+    dock: Any, site_lot: Path, until: Any
+) -> None:
+    results = put_into_project(site_lot, {})
+    (results.parent / "images.csv").write_text("no,such\ncolumns,here\n", encoding="utf-8")
+    panel = dock("Review and export")
+    panel.open_results(results)
+    until(lambda: panel.desk.lot is not None and panel.session.review is not None)
+    panel.repeats_page.expand()
+    until(lambda: "images.csv" in panel.repeats_box.note.text())
+    assert "\n" not in panel.repeats_box.note.text()
