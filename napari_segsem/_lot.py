@@ -6,13 +6,16 @@ The decisions themselves are kept by `segsem.review`; nothing of them is kept he
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from psygnal import Signal
 
 from napari_segsem._lot_tally import REOPENED_OR_NEEDED, LotTally
 from segsem.core.contour import Region, ReviewStatus
+from segsem.core.exceptions import InputError
+from segsem.export.project_groups import read_project_groups
 from segsem.export.reviewed import DEFAULT_THRESHOLD, ResultFolder, find_lot, open_review
 from segsem.review.decision import Action
 from segsem.review.item import ItemKey, ReviewItem
@@ -78,7 +81,11 @@ class Lot:
             If an image occurs twice.
         """
         results = find_lot([folder])
-        return cls(folder, results, open_review(results, write=True))
+        groups: Mapping[str, Mapping[str, str]] = {}
+        with suppress(InputError):
+            # A damaged `images.csv` keeps nobody from reviewing; the page of repeats tells of it.
+            groups = read_project_groups(folder, results).by_image
+        return cls(folder, results, open_review(results, write=True, groups=groups))
 
     def close(self) -> None:
         """Bring `review.json` up to date and let go of the files."""

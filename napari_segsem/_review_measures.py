@@ -47,6 +47,7 @@ class LotMeasures:
         self.error = ""
         self._version = 0
         self._task: ChildTask | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._reading = self._was_read = self.is_closed = False
         self._wanted: list[str] = []
 
@@ -93,14 +94,19 @@ class LotMeasures:
     def close(self) -> None:
         """End the child; measure no more."""
         self.is_closed = True
+        self._stop()
+
+    def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        if self._folder is not None:
+            # Left to Python's collector it would warn, wherever that happens to run.
+            self._folder.cleanup()
+            self._folder = None
 
     def _forget(self, lot: Lot) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        self._stop()
         self._lot, self.known, self.made_here, self.error = lot, {}, set(), ""
         self._version = lot.version
         self._reading = self._was_read = False
@@ -131,7 +137,8 @@ class LotMeasures:
         self._background(partial(_read_beside, lot), done, lambda message: ended({}, message))
 
     def _make(self, lot: Lot, image_ids: Sequence[str]) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="segsem-measure-")
+        folder = tempfile.TemporaryDirectory(prefix="segsem-measure-", ignore_cleanup_errors=True)
+        self._folder = folder
         out = Path(folder.name) / "measure"
         sources = [str(lot.results[name].folder) for name in image_ids]
 
@@ -149,7 +156,7 @@ class LotMeasures:
             ended({}, message)
 
         def ended(found: ByRegion, error: str) -> None:
-            self._task = None
+            self._task = self._folder = None
             if lot is not self._lot or self.is_closed:
                 return
             self.error = error

@@ -1,6 +1,6 @@
 """Small pictures of the regions of a lot, outlined: made in the background for rows in sight.
 
-Knows no Qt. One image is read at a time; of those read last, a bounded number of bytes is kept.
+Knows no Qt. One image is read at a time.
 """
 
 from __future__ import annotations
@@ -9,24 +9,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from psygnal import Signal
 
 from napari_segsem._documents import Background
 from napari_segsem._lot import Lot
+from napari_segsem._lot_greys import LotGreys
+from napari_segsem._region_pictures import Grey, Picture, draw_part
 from napari_segsem._session import Session
 from segsem.core.appearance import SOURCE_STYLES, LineStyle
 from segsem.core.contour import Region, Source
-from segsem.core.coordinates import rc_to_enlarged_rc, rc_to_xy_px
-from segsem.core.exceptions import InputError
-from segsem.export.dashes import split_into_dashes
-from segsem.export.lines import draw_lines
-from segsem.imaging.normalise import normalise
-from segsem.imaging.read import read_image
 from segsem.review.facts import BoxRC
 from segsem.review.item import ItemKey
 from segsem.review.outline import Outline, outline_of
@@ -43,14 +35,6 @@ WAITING_AT_MOST = 60
 
 AT_ONCE = 12
 KEPT = 4000
-GREY_BYTES = 64 << 20
-
-_FINER = 2
-_LINE_PX = 3
-
-Grey = npt.NDArray[np.uint8]
-Picture = npt.NDArray[np.uint8]
-"""(side, side, 3) uint8, red, green, blue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +67,12 @@ class RegionThumbnails:
         background: Background,
         later: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._session, self._background, self._later = session, background, later
+        self._background, self._later = background, later
         self._lot: Lot | None = None
         self._known: OrderedDict[ItemKey, tuple[Region | None, Picture | None]] = OrderedDict()
         self._waiting: OrderedDict[ItemKey, None] = OrderedDict()
         self._being_made: dict[ItemKey, Region | None] = {}
-        self._greys = _Greys()
+        self._greys = LotGreys(session)
         self._busy = self._closed = False
 
     def show(self, lot: Lot | None) -> None:
@@ -138,7 +122,7 @@ class RegionThumbnails:
         wishes = [_wish(lot, key) for key in chosen]
         self._being_made = {wish.key: wish.replacement for wish in wishes}
         self._background(
-            partial(self._make, lot, image_id, self._grey_source(lot, image_id), wishes),
+            partial(self._make, lot, image_id, self._greys.source(lot, image_id), wishes),
             partial(self._made, lot, wishes),
             lambda _message: self._made(lot, wishes, [None] * len(wishes)),
         )
@@ -165,57 +149,12 @@ class RegionThumbnails:
                 self._known.popitem(last=False)
         self._later(self._work)
 
-    def _grey_source(self, lot: Lot, image_id: str) -> Callable[[], Grey]:
-        """Say where the grey values are: in memory, or in the file that was extracted."""
-        documents = self._session.documents
-        for key in documents.keys:
-            document = documents.in_memory(key)
-            review = None if document is None else document.review
-            if document is None or review is None:
-                continue
-            if review.lot is lot and review.image_id == image_id:
-                return lambda: document.grey
-        return partial(_read_grey, lot, image_id)
-
-
-class _Greys:
-    """Grey values of the images that were read last; asked by one thread at a time."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, Grey] = OrderedDict()
-        self._lot: Lot | None = None
-
-    def get(self, lot: Lot, image_id: str, read: Callable[[], Grey]) -> Grey:
-        if lot is not self._lot:
-            self._kept.clear()
-            self._lot = lot
-        if image_id not in self._kept:
-            self._kept[image_id] = read()
-        self._kept.move_to_end(image_id)
-        grey = self._kept[image_id]
-        while self._kept and sum(one.nbytes for one in self._kept.values()) > GREY_BYTES:
-            self._kept.popitem(last=False)
-        return grey
-
 
 def _wish(lot: Lot, key: ItemKey) -> _Wish:
     item, replacement = lot.review.items[key], lot.review.standing(key).replacement
     if replacement is None:
         return _Wish(key, item.bbox_rc, item.source, None)
     return _Wish(key, replacement.bbox_rc, replacement.source, replacement)
-
-
-def _read_grey(lot: Lot, image_id: str) -> Grey:
-    record = lot.results[image_id].record
-    named = record.provenance.get("image_path")
-    if not named:
-        msg = f"The results of {image_id} name no file"
-        raise InputError(msg)
-    image = read_image(Path(str(named)))
-    if image.shape != tuple(record.shape_px):
-        msg = f"{named} is another image than the one that was extracted"
-        raise InputError(msg)
-    return normalise(image)
 
 
 def _drawn(grey: Grey, wish: _Wish, found: Outline) -> Picture:
@@ -245,24 +184,5 @@ def draw_thumbnail(grey: Grey, bbox_rc: BoxRC, outline: Outline, style: LineStyl
     row0, col0, row1, col1 = bbox_rc
     side = max(LEAST_PX, round(MARGIN * max(row1 - row0, col1 - col0)))
     start = (row0 + row1 - side) // 2, (col0 + col1 - side) // 2
-    fine = _FINER * SIDE_PX
-    canvas = np.ascontiguousarray(np.repeat(_part(grey, start, side, fine)[..., None], 3, axis=2))
-    for line in outline:
-        points = np.asarray(line.points_rc, np.float64)
-        points = np.vstack([points, points[:1]]) if line.closed else points
-        line_xy = rc_to_xy_px(rc_to_enlarged_rc(points - np.asarray(start), fine / side))
-        draw_lines(canvas, split_into_dashes(line_xy, style.dashes, _LINE_PX), style.rgb, _LINE_PX)
-    return np.asarray(Image.fromarray(canvas).reduce(_FINER))
-
-
-def _part(grey: Grey, start: tuple[int, int], side: int, wanted: int) -> Grey:
-    height, width = grey.shape
-    # What is shown a few pixels high need not be read in full.
-    step = max(1, side // (4 * wanted))
-    count = -(-side // step)
-    part = np.zeros((count, count), np.uint8)
-    rows, cols = (first + step * np.arange(count) for first in start)
-    in_rows, in_cols = (rows >= 0) & (rows < height), (cols >= 0) & (cols < width)
-    part[np.ix_(in_rows, in_cols)] = grey[np.ix_(rows[in_rows], cols[in_cols])]
-    made = Image.fromarray(part).resize((wanted, wanted), Image.Resampling.BILINEAR)
-    return np.asarray(made)
+    window = (*start, start[0] + side, start[1] + side)
+    return draw_part(grey, window, SIDE_PX, [(outline, style)])

@@ -13,7 +13,8 @@ from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_segsem._lot import Lot
-from napari_segsem._review_thumbnails import SIDE_PX, Picture, RegionThumbnails
+from napari_segsem._region_pictures import Picture
+from napari_segsem._review_thumbnails import SIDE_PX, RegionThumbnails
 from napari_segsem.widgets.parts import follow
 from segsem.core.appearance import NEEDS_HUMAN_STYLE, SOURCE_STYLES
 from segsem.core.contour import ReviewStatus, Source
@@ -129,11 +130,7 @@ class RegionModel(QAbstractTableModel):
             return None
         known = self._icons.get(key)
         if known is None or known[0] is not picture:
-            height, width, _ = picture.shape
-            raw = picture.tobytes()
-            image = QImage(raw, width, height, 3 * width, QImage.Format.Format_RGB888)
-            # The pixmap is a copy: the image only borrows the bytes.
-            known = self._icons[key] = (picture, _untinted(QPixmap.fromImage(image)))
+            known = self._icons[key] = (picture, picture_icon(picture))
             if len(self._icons) > ICONS_KEPT:
                 self._icons.popitem(last=False)
         return known[1]
@@ -196,8 +193,12 @@ class RegionTable(QTableView):
         self.scrollTo(self.rows.index(row, 1))
 
 
-def _untinted(pixmap: QPixmap) -> QIcon:
-    """Icon that looks the same in the selected row."""
+def picture_icon(picture: Picture) -> QIcon:
+    """Icon of a picture; it looks the same in the selected row."""
+    height, width, _ = picture.shape
+    raw = picture.tobytes()
+    # The pixmap is a copy: the image only borrows the bytes.
+    pixmap = QPixmap.fromImage(QImage(raw, width, height, 3 * width, QImage.Format.Format_RGB888))
     icon = QIcon(pixmap)
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon

@@ -36,6 +36,7 @@ from napari_segsem.widgets.panel import Panel
 from napari_segsem.widgets.parts import arrow, button, column, fold, follow, row, text_label
 from napari_segsem.widgets.queue_filter import QueueFilterBox
 from napari_segsem.widgets.region_table import RegionTable
+from napari_segsem.widgets.repeats_box import RepeatsBox
 from napari_segsem.widgets.review_pages import Pages
 from napari_segsem.widgets.shortcuts import PanelShortcuts
 
@@ -87,6 +88,7 @@ class ReviewPanel(Panel):
         self._scans = ScanFinder()
         self.batch_box = BatchBox(self.desk)
         self.numbers_box = NumbersBox(self.shared)
+        self.repeats_box = RepeatsBox(self.shared, self.numbers_box.measures)
         self.gates_box = GatesBox(self.desk)
         self.export_box = ExportBox(self.shared)
         self.reviewer = QLineEdit()
@@ -130,6 +132,9 @@ class ReviewPanel(Panel):
             (self.left, 0),
             (self.scan_fold, 0),
             (self.batch_fold, 0),
+        )
+        self.repeats_page = self.pages.add(
+            "Repeats", "The region in the other images of its place", (self.repeats_box, 1)
         )
         self.numbers_page = self.pages.add(
             "Numbers", "Sizes, widths, errors and roughness of regions", (self.numbers_box, 1)
@@ -206,6 +211,7 @@ class ReviewPanel(Panel):
         self.destroyed.connect(_Closes(self.maps_box.close_down))
         self.destroyed.connect(_Closes(self.gates_box.gates.close))
         self.destroyed.connect(_Closes(self.numbers_box.measures.close))
+        self.destroyed.connect(_Closes(self.repeats_box.close_down))
         self.destroyed.connect(_Forget(self.viewer.mouse_move_callbacks, self._on_mouse_move))
 
     def _show_lot(self) -> None:
@@ -286,6 +292,7 @@ class ReviewPanel(Panel):
         page = self.pages.currentWidget()
         self.gates_box.want(page is self.gates_page)
         self.numbers_box.want(page is self.numbers_page)
+        self.repeats_box.want(page is self.repeats_page)
 
     def _filter(self, wanted: Any) -> None:
         if self.desk.lot is not None:

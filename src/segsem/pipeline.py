@@ -11,6 +11,7 @@ import numpy as np
 
 from segsem.core.exceptions import UsageError
 from segsem.core.extraction import DESIGN, STRAY_EDGES, Extraction
+from segsem.core.groups import repeat_groups
 from segsem.core.params import ExtractParams, Routing, Tone
 from segsem.core.progress import Progress, run_to_completion
 from segsem.imaging.image import SEMImage
@@ -209,7 +210,14 @@ def _provenance(
         "gap_width_px": None if scale is None else round(scale.gap_width_px, 2),
         "sauvola_window_px": None if scale is None else scale.window_px,
         "version": importlib.metadata.version("napari-segsem"),
+        **_groups(image),
     }
+
+
+def _groups(image: SEMImage) -> dict[str, Any]:
+    """What tells the repeats of an image, where a manifest said it."""
+    groups = repeat_groups(image.metadata.get("groups", {}))
+    return {"groups": groups} if groups else {}
 
 
 def _origin(calibration: Calibration) -> dict[str, Any] | None:

@@ -185,3 +185,21 @@ def test_edge_definition_is_written_into_the_result(
     assert params["edge"]["edge_method"] == "slope"
     assert params["edge"]["edge_side"] == "middle"
     assert params["threshold"] == 0.6
+
+
+def test_groups_of_the_manifest_that_tell_repeats_are_kept(
+    images: Path, segsem: Segsem, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(
+        "image,pixel_size_nm,wafer,site,repeat\n"
+        f"{images / 'lines.png'},2.0,W7,A3,1\n{images / 'noisy.png'},2.0,,,2\n",
+        encoding="utf-8",
+    )
+    segsem("extract", manifest, "-o", tmp_path / "out", "--fallback-only")
+    said = {
+        name: json.loads((tmp_path / "out" / name / "regions.json").read_text(encoding="utf-8"))
+        for name in ("lines", "noisy")
+    }
+    assert said["lines"]["provenance"]["groups"] == {"wafer": "W7", "site": "A3"}
+    assert "groups" not in said["noisy"]["provenance"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from segsem.export.contours_csv import (
 
 _SOURCE_CODE_OF = {name: code for code, name in enumerate(SOURCE_NAMES)}
 _CONTOUR_KEY = ("image_id", "region_id", "contour_id", "is_hole", "closed")
+_BEGINS_WITH = "image_id,region_id,"
 _PORTION_ROWS = 20_000
 
 
@@ -36,7 +37,11 @@ class ContourRows:
     contour: Contour
 
 
-def read_contours_csv(path: Path | str, pixel_size_nm: PixelSize | None) -> list[ContourRows]:
+def read_contours_csv(
+    path: Path | str,
+    pixel_size_nm: PixelSize | None,
+    region_ids: Collection[int] | None = None,
+) -> list[ContourRows]:
     """Read a file that :func:`write_contours_csv` wrote.
 
     Parameters
@@ -46,6 +51,9 @@ def read_contours_csv(path: Path | str, pixel_size_nm: PixelSize | None) -> list
     pixel_size_nm : (float, float) or None
         (y, x) pixel size of its images, as written in `regions.json`: normals are stored in the
         layout frame.
+    region_ids : collection of int, optional
+        Read these regions only, which is many times faster than reading all. Rows are then counted
+        among those that were read.
 
     Returns
     -------
@@ -62,7 +70,8 @@ def read_contours_csv(path: Path | str, pixel_size_nm: PixelSize | None) -> list
     first_row = 2
     try:
         with path.open(encoding="utf-8", newline="") as handle:
-            rows = (row for row in csv.reader(handle) if row)
+            lines = handle if region_ids is None else _lines_of(handle, region_ids)
+            rows = (row for row in csv.reader(lines) if row)
             header = _checked_header(path, next(rows, []))
             names = (*COLUMNS, UNSMOOTHED) if UNSMOOTHED in header else COLUMNS
             places = {name: header.index(name) for name in names}
@@ -77,7 +86,18 @@ def read_contours_csv(path: Path | str, pixel_size_nm: PixelSize | None) -> list
     except (ValueError, OverflowError) as error:
         msg = f"{path} is not a valid table of contour points: {error}"
         raise InputError(msg) from error
-    return found
+    return found if region_ids is None else [row for row in found if row.region_id in region_ids]
+
+
+def _lines_of(lines: Iterable[str], region_ids: Collection[int]) -> Iterator[str]:
+    """Leave out the lines of other regions, where that is seen without parsing them."""
+    wanted, is_plain = {str(number) for number in region_ids}, False
+    for number, line in enumerate(lines):
+        if number == 0:
+            is_plain = line.startswith(_BEGINS_WITH)
+        begin = line.split(",", 2)
+        if number == 0 or not is_plain or len(begin) < 3 or '"' in line or begin[1] in wanted:
+            yield line
 
 
 def _checked_header(path: Path, header: list[str]) -> list[str]:

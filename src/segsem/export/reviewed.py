@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,8 +143,8 @@ def open_review(
             raise InputError(msg)
         folder = places.pop()
 
-    def read_outlines(image_id: str) -> dict[int, Outline]:
-        return _read_outlines(results[image_id])
+    def read_all(image_id: str) -> dict[int, Outline]:
+        return read_outlines(results[image_id])
 
     images = [result.review_image((groups or {}).get(result.image_id)) for result in lot]
     asked = limits or QALimits()
@@ -153,12 +153,30 @@ def open_review(
         for image in images
         for key in image_outliers(ImageFigures(image.image_id), items_of(image), asked)
     ]
-    return Review(images, ReviewFolder(folder, write=write), read_outlines, outliers=outliers)
+    return Review(images, ReviewFolder(folder, write=write), read_all, outliers=outliers)
 
 
-def _read_outlines(result: ResultFolder) -> dict[int, Outline]:
-    contours: dict[int, list[Contour]] = {region.id: [] for region in result.record.regions}
-    for row in read_contours_csv(result.folder / CONTOURS_CSV, result.record.pixel_size_nm):
+def read_outlines(
+    result: ResultFolder, region_ids: Collection[int] | None = None
+) -> dict[int, Outline]:
+    """Read the outlines of an image's regions as they were found.
+
+    Parameters
+    ----------
+    result : ResultFolder
+    region_ids : collection of int, optional
+        Of all regions if not given.
+
+    Raises
+    ------
+    InputError
+        If the contours are missing or damaged.
+    """
+    records = result.record.regions
+    wanted = {one.id for one in records if region_ids is None or one.id in region_ids}
+    contours: dict[int, list[Contour]] = {region_id: [] for region_id in wanted}
+    path, size = result.folder / CONTOURS_CSV, result.record.pixel_size_nm
+    for row in read_contours_csv(path, size, None if region_ids is None else wanted):
         contours.setdefault(row.region_id, []).append(row.contour)
     return {region_id: outline_of(found) for region_id, found in contours.items()}
 

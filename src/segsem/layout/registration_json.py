@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from segsem.core.files import write_json
 from segsem.core.versioned_json import read_versioned
@@ -135,6 +135,14 @@ def registration_record(found: Registration) -> dict[str, Any]:
         "design_width_nm": _number(found.design_width_nm),
         "absorbed_cd_nm": _number(found.absorbed_cd_nm),
     }
+
+
+def registration_of(record: object) -> Registration | None:
+    """Read back what `registration_record` gave; None where it is none."""
+    try:
+        return _registration(_ImageRecord.model_validate(record))
+    except ValidationError:
+        return None
 
 
 def _registration(record: _ImageRecord) -> Registration:

@@ -144,6 +144,10 @@ class Review:
             self._outlines[image_id] = self._read_outlines(image_id) if kept is None else kept[0]
         return self._outlines[image_id]
 
+    def known_outlines(self, image_id: str) -> dict[int, Outline] | None:
+        """Give the outlines of an image's regions if they are in memory."""
+        return self._outlines.get(image_id)
+
     def know_outlines(self, image_id: str, outlines: dict[int, Outline]) -> None:
         """Take the outlines of an image's results from who has them in memory."""
         self._outlines[image_id] = outlines

@@ -165,6 +165,23 @@ def test_many_images_in_one_table(tmp_path: Path, extraction: Extraction) -> Non
     assert [row.image_id for row in rows] == ["site 07"] * 5 + ['odd, "name"'] * 5
 
 
+def test_some_regions_only(tmp_path: Path, extraction: Extraction) -> None:
+    # A name that has to be quoted hides the region's number from a quick look.
+    for name in ("plain", 'a "name", 7, quoted'):
+        path = tmp_path / "some.csv"
+        write_contours_csv(path, [replace(extraction, image_id=name)])
+        whole = read_contours_csv(path, extraction.pixel_size_nm)
+        for asked in ({1}, {2, 3}, {99}, set()):
+            found = read_contours_csv(path, extraction.pixel_size_nm, asked)
+            expected = [row for row in whole if row.region_id in asked]
+            assert [row.contour.contour_id for row in found] == [
+                row.contour.contour_id for row in expected
+            ]
+            for one, other in zip(found, expected, strict=True):
+                assert one.image_id == name
+                np.testing.assert_array_equal(one.contour.vertices_rc, other.contour.vertices_rc)
+
+
 def test_no_regions(tmp_path: Path, extraction: Extraction) -> None:
     path = tmp_path / "contours.csv"
     write_contours_csv(path, [replace(extraction, regions=())])
