@@ -29,7 +29,7 @@ READABLE_SCREEN_PX = 34.0
 
 
 class ProposalLayers:
-    """Draws proposals of the image that is shown; each layer is made when it is first needed.
+    """Draws proposals of the image that is shown; its layers are made when an image is opened.
 
     Parameters
     ----------
@@ -95,9 +95,8 @@ class ProposalLayers:
     def _make_ready(self) -> None:
         """Make all layers, before anybody works on the image.
 
-        napari takes a tenth of a second to add a layer: nobody is to wait for it in mid-work. One
-        after the other, with the window at work in between, they came in the way of a click that
-        followed soon after the opening.
+        napari takes a tenth of a second to add a layer: nobody is to wait for it in mid-work. All
+        in one go: a click that follows soon after the opening is not to meet the next of them.
         """
         document = self._session.document
         if self._closed or document is None or _layers.PROMPTS not in self._viewer.layers:

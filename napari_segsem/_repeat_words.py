@@ -68,7 +68,7 @@ def _cd_text(comparison: RepeatComparison, region: RepeatRegion) -> str:
     if region.is_shown:
         return "CD –" if math.isnan(region.cd_nm) else f"CD {region.cd_nm:,.2f} nm"
     difference = comparison.cd_difference_nm(region)
-    return "CD –" if math.isnan(difference) else f"CD {difference:+,.2f} nm"
+    return "CD –" if math.isnan(difference) else f"CD {difference:+z,.2f} nm"
 
 
 def _area_text(comparison: RepeatComparison, region: RepeatRegion) -> str:
@@ -80,7 +80,7 @@ def _area_text(comparison: RepeatComparison, region: RepeatRegion) -> str:
     difference = comparison.area_difference(region)
     if math.isnan(difference):
         return f"Area {region.area:,.0f} {unit}"
-    return f"Area {difference:+,.0f} {unit} ({100 * difference / comparison.shown.area:+.1f} %)"
+    return f"Area {difference:+z,.0f} {unit} ({100 * difference / comparison.shown.area:+z.1f} %)"
 
 
 def _stats_text(name: str, stats: Stats, unit: str, decimals: int) -> str:

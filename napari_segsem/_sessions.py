@@ -127,7 +127,7 @@ class Shared:
             viewer, self.session, self.memory, self.annotate_layers.object_view, self._is_paused
         )
         self.panels = 0
-        self._spared = SparedCollections()
+        self._spared = SparedCollections(self.session)
         self.session.message.connect(_notify)
 
     def close(self) -> None:

@@ -27,10 +27,17 @@ def test_all_layers_are_made_in_one_go(
     assert set(_layers.PROPOSAL_LAYERS) <= {layer.name for layer in viewer.layers}
 
 
-def test_collections_leave_out_what_a_window_consists_of(dock: Any, until: Any) -> None:
-    """A full collection does not visit napari while a panel is open, and does so again after."""
+def test_collections_leave_out_what_a_window_consists_of(
+    dock: Any, viewer: Any, pads_file: Path, until: Any
+) -> None:
+    """A full collection visits neither napari nor the layers while a panel is open."""
     panel = dock("Annotate")
     until(lambda: gc.get_freeze_count() > 0)
-    assert len(gc.get_objects()) < gc.get_freeze_count(), "most of what there is is still visited"
+    before_image = gc.get_freeze_count()
+    assert len(gc.get_objects()) < before_image, "most of what there is is still visited"
+    panel.session.open_files([pads_file])
+    until(lambda: gc.get_freeze_count() > before_image)
+    visited = {id(known) for known in gc.get_objects()}
+    assert not visited & {id(layer) for layer in viewer.layers}, "layers are still visited"
     panel.shared.close()
     assert gc.get_freeze_count() == 0
